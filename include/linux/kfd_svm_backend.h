@@ -1,0 +1,210 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+#ifndef _LINUX_KFD_SVM_BACKEND_H
+#define _LINUX_KFD_SVM_BACKEND_H
+
+#include <linux/bits.h>
+#include <linux/types.h>
+#include <uapi/linux/kfd_svm.h>
+
+struct device;
+struct kfd_svm;
+struct kfd_svm_gpu;
+struct mm_struct;
+struct module;
+struct seq_file;
+
+/**
+ * DOC: KFD SVM core and its GPUs
+ *
+ * The core (kfd_svm.ko) knows attributes, address spaces and policy; a *backend*
+ * knows one kind of GPU. A backend registers each GPU with its operations; its
+ * front end makes one &struct kfd_svm per process, attaches the GPUs the process
+ * sees, and binds a GPU's address space (a *vm*: the backend's object for one
+ * process on one GPU) when the process acquires it.
+ *
+ * Ops go down, events come up:
+ *
+ *   front end    kfd_svm_create/attach/bind/set_attr/get_attr/set_xnack/destroy
+ *   fault ring   kfd_svm_fault()
+ *   doorbell     kfd_svm_work_waiting()
+ *
+ * Lock order, outermost first. The caller's own locks (process, device) come
+ * first and may be held on entry to any call marked "may sleep"::
+ *
+ *   kfd_svm.op_lock -> mmap_lock -> kfd_svm.update_lock -> locks taken in ops
+ *
+ * Which op runs under update_lock is said with the op. An op under update_lock
+ * is reached from MMU notifiers, also non-blockable ones: it never sleeps,
+ * never allocates, never fails and never waits for an engine that could itself
+ * wait for memory.
+ */
+
+/* How a run of pages is mapped: what the policy decided, in no GPU's format. */
+#define KFD_SVM_PTE_READ	BIT(0)
+#define KFD_SVM_PTE_WRITE	BIT(1)
+#define KFD_SVM_PTE_EXEC	BIT(2)
+#define KFD_SVM_PTE_SYSTEM	BIT(3)	/* system memory, else the GPU's VRAM */
+#define KFD_SVM_PTE_SNOOPED	BIT(4)	/* coherent with the CPU's caches */
+#define KFD_SVM_PTE_MTYPE	GENMASK(9, 8)
+#define   KFD_SVM_MTYPE_NC	0
+#define   KFD_SVM_MTYPE_RW	1
+#define   KFD_SVM_MTYPE_CC	2
+#define   KFD_SVM_MTYPE_UC	3
+
+/**
+ * struct kfd_svm_span - a closed span of addresses
+ * @first_va: first byte
+ * @last_va: last byte
+ */
+struct kfd_svm_span {
+	u64 first_va;
+	u64 last_va;
+};
+
+/**
+ * struct kfd_svm_gpu_ops - what a GPU can do for the core
+ *
+ * The first argument is what kfd_svm_bind_vm() was given. All ops are required.
+ * Those marked (atomic) run with update_lock held: they do not sleep, allocate,
+ * fail, or take a lock that is ever held around a call into the core.
+ *
+ * @pt_reserve: make page-table memory for a span (whole, aligned 2 MiB), so that
+ *	pt_map() and pt_unmap() of any part of it cannot fail until the vm goes.
+ *	Idempotent. May sleep and allocate; op_lock is the only lock of the core
+ *	that is held. Returns 0 or -ENOMEM (also: the process's limit is reached).
+ * @pt_map: (atomic) write PTEs: len bytes at va show consecutive memory at dma,
+ *	flags are KFD_SVM_PTE_*. Never reaches over a 2 MiB border. What it
+ *	overwrites was unmapped before, and no larger leaf is met: the core
+ *	unmaps first and puts back what the unmap took beyond its span. No flush
+ *	follows, so invalid translations must not be cached.
+ * @pt_unmap: (atomic) invalidate at least the PTEs of the span, which lies in one
+ *	aligned 2 MiB. A leaf larger than a page that meets it is cleared whole;
+ *	cleared tells what was cleared. It stays within the 2 MiB.
+ * @tlb_flush: (atomic) no access that began with an older translation is under
+ *	way when it returns, none will begin. Waits for accesses, not for packets.
+ * @quiesce: (atomic) the process's queues on this GPU make no access to memory
+ *	from the return until resume(). Nests. A queue with packets to run then
+ *	calls kfd_svm_work_waiting(), after quiesce() returned.
+ * @resume: (atomic) undo one quiesce().
+ * @va_busy: does a memory object (not SVM) occupy addresses of the span on this
+ *	GPU? If so, the span becomes the part taken by the object met first.
+ *	Atomic, and any lock of the core may be held, mmap_lock too.
+ */
+struct kfd_svm_gpu_ops {
+	int (*pt_reserve)(void *vm, struct kfd_svm_span span);
+	void (*pt_map)(void *vm, u64 va, u64 dma, u64 len, u32 flags);
+	void (*pt_unmap)(void *vm, struct kfd_svm_span span,
+			 struct kfd_svm_span *cleared);
+	void (*tlb_flush)(void *vm);
+	void (*quiesce)(void *vm);
+	void (*resume)(void *vm);
+	bool (*va_busy)(void *vm, struct kfd_svm_span *span);
+};
+
+/**
+ * struct kfd_svm_gpu_desc - a GPU as it registers
+ * @gpu_id: the id user space names it by; not 0, unique
+ * @dma_dev: the device that accesses system memory, 64-bit DMA mask
+ * @gc_version: IP version of the graphics core, major << 16 | minor << 8 | rev
+ * @svm_capable: SVM works on it
+ * @xnack_capable: it can replay faults (noretry is 0)
+ * @vram_len: bytes of VRAM
+ * @ops: its operations
+ * @owner: the backend's module
+ */
+struct kfd_svm_gpu_desc {
+	u32 gpu_id;
+	struct device *dma_dev;
+	u32 gc_version;
+	bool svm_capable;
+	bool xnack_capable;
+	u64 vram_len;
+	const struct kfd_svm_gpu_ops *ops;
+	struct module *owner;
+};
+
+/**
+ * struct kfd_svm_client_ops - what the front end of a process provides
+ * @release: (required) the mm dies: stop everything of this process that could
+ *	reach its memory, without waiting for packets to complete.
+ *	Context: from the mm's release notifier; may sleep; no lock of the core.
+ */
+struct kfd_svm_client_ops {
+	void (*release)(void *client);
+};
+
+/**
+ * enum kfd_svm_fault_outcome - what became of a GPU fault
+ * @KFD_SVM_FAULT_REPLAY: mapped, already mapped, or stale: replay the access
+ * @KFD_SVM_FAULT_BACKOFF: a passing failure (memory, a lost race): replay later
+ * @KFD_SVM_FAULT_NO_MAPPING: no memory there, no read permission, or XNACK off
+ *	and not mapped
+ * @KFD_SVM_FAULT_NO_ACCESS: the GPU has no access to the range
+ * @KFD_SVM_FAULT_READ_ONLY: a write where memory or range are read-only
+ * @KFD_SVM_FAULT_GONE: the process is dying: drop it
+ */
+enum kfd_svm_fault_outcome {
+	KFD_SVM_FAULT_REPLAY,
+	KFD_SVM_FAULT_BACKOFF,
+	KFD_SVM_FAULT_NO_MAPPING,
+	KFD_SVM_FAULT_NO_ACCESS,
+	KFD_SVM_FAULT_READ_ONLY,
+	KFD_SVM_FAULT_GONE,
+};
+
+/**
+ * struct kfd_svm_counters - what happened for a process on one GPU
+ * @faults: retry faults handled or refused
+ * @page_in: pages moved to the GPU's VRAM
+ * @page_out: pages moved from it
+ * @extents_mapped: runs of pages written to its page tables
+ * @pages_mapped: pages in them
+ * @invalidations: times a CPU change removed mappings
+ * @retries: times a commit lost against a CPU change
+ * @restores: times queues were resumed after an eviction
+ */
+struct kfd_svm_counters {
+	u64 faults;
+	u64 page_in;
+	u64 page_out;
+	u64 extents_mapped;
+	u64 pages_mapped;
+	u64 invalidations;
+	u64 retries;
+	u64 restores;
+};
+
+/* A GPU's life. unregister: no process has it attached any more. ERR_PTR. */
+struct kfd_svm_gpu *kfd_svm_gpu_register(const struct kfd_svm_gpu_desc *desc);
+void kfd_svm_gpu_unregister(struct kfd_svm_gpu *gpu);
+
+/*
+ * A process's life. All GPUs are attached before the first attribute or fault.
+ * destroy: its queues are gone, no call is under way; its vms still exist.
+ * create returns an ERR_PTR.
+ */
+struct kfd_svm *kfd_svm_create(struct mm_struct *mm, pid_t tgid, bool xnack,
+			       const struct kfd_svm_client_ops *ops, void *client);
+void kfd_svm_destroy(struct kfd_svm *svm);
+int kfd_svm_attach_gpu(struct kfd_svm *svm, struct kfd_svm_gpu *gpu,
+		       u32 user_gpu_id);
+int kfd_svm_bind_vm(struct kfd_svm *svm, u32 user_gpu_id, void *vm);
+
+/* The ioctl's body. attrs is changed in place by get. */
+int kfd_svm_set_attr(struct kfd_svm *svm, u64 start_va, u64 len, u32 nattr,
+		     const struct kfd_svm_attribute *attrs);
+int kfd_svm_get_attr(struct kfd_svm *svm, u64 start_va, u64 len, u32 nattr,
+		     struct kfd_svm_attribute *attrs);
+bool kfd_svm_xnack(struct kfd_svm *svm);
+int kfd_svm_set_xnack(struct kfd_svm *svm, bool on);
+bool kfd_svm_range_registered(struct kfd_svm *svm, u64 first_va, u64 last_va);
+
+/* Events of the hardware. */
+enum kfd_svm_fault_outcome kfd_svm_fault(struct kfd_svm *svm, u32 user_gpu_id,
+					 u64 va, bool write);
+void kfd_svm_work_waiting(struct kfd_svm *svm);
+
+void kfd_svm_read_counters(struct kfd_svm *svm, u32 user_gpu_id,
+			   struct kfd_svm_counters *counters);
+
+#endif /* _LINUX_KFD_SVM_BACKEND_H */

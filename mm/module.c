@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Load and unload, and the counts that find what was not given back.
+ */
+#include "internal.h"
+
+#include <linux/atomic.h>
+#include <linux/module.h>
+#include <linux/rcupdate.h>
+#include <linux/workqueue.h>
+
+static const char * const live_names[HMM_MIRROR_LIVE_NR] = {
+	[HMM_MIRROR_LIVE_MM] = "mm",
+	[HMM_MIRROR_LIVE_MIRROR] = "mirror",
+	[HMM_MIRROR_LIVE_REGION] = "region",
+	[HMM_MIRROR_LIVE_RANGE] = "range",
+	[HMM_MIRROR_LIVE_DMA] = "dma map",
+};
+
+static atomic_long_t live[HMM_MIRROR_LIVE_NR];
+
+/* Runs settle work only: it may sleep for as long as an invalidation lasts. */
+struct workqueue_struct *hmm_mirror_wq;
+
+void hmm_mirror_live_inc(enum hmm_mirror_live kind)
+{
+	atomic_long_inc(&live[kind]);
+}
+
+void hmm_mirror_live_dec(enum hmm_mirror_live kind)
+{
+	atomic_long_dec(&live[kind]);
+}
+
+static int __init hmm_mirror_init(void)
+{
+	/* MEM_RECLAIM: clients may unregister from workers that have a rescuer. */
+	hmm_mirror_wq = alloc_workqueue("hmm_mirror",
+					WQ_UNBOUND | WQ_MEM_RECLAIM, 0);
+	return hmm_mirror_wq ? 0 : -ENOMEM;
+}
+
+static void __exit hmm_mirror_exit(void)
+{
+	unsigned int kind;
+
+	/* free_notifier() runs behind mmu_notifier_put() and is code of ours. */
+	mmu_notifier_synchronize();
+	rcu_barrier();
+	destroy_workqueue(hmm_mirror_wq);
+
+	for (kind = 0; kind < HMM_MIRROR_LIVE_NR; kind++) {
+		long n = atomic_long_read(&live[kind]);
+
+		WARN(n, "hmm_mirror: %ld x %s left\n", n, live_names[kind]);
+	}
+}
+
+module_init(hmm_mirror_init);
+module_exit(hmm_mirror_exit);
+
+MODULE_DESCRIPTION("Mirror of a process address space for devices");
+MODULE_LICENSE("GPL");
