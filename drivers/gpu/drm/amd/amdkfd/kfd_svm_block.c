@@ -1,0 +1,258 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Blocks: what each GPU has mapped of 2 MiB of address space, the page-table
+ * writes that follow from it, and the DMA runs behind it.
+ *
+ * A block appears before something is mapped in it and goes, some time after
+ * the last page went, from the housekeeping worker: whoever empties it runs
+ * under update_lock alone and must not free what an op_lock holder looks at.
+ */
+#include "kfd_svm_priv.h"
+
+#include <linux/slab.h>
+
+#include "kfd_svm_trace.h"
+
+static void block_free(struct kfd_svm *svm, struct kfd_svm_block *block)
+{
+	unsigned int i;
+
+	for (i = 0; i < svm->nr_gpus; i++) {
+		if (block->gpu[i])
+			kvfree(block->gpu[i]->exts);
+		kfree(block->gpu[i]);
+	}
+	kfree(block);
+}
+
+static struct kfd_svm_block *block_create(struct kfd_svm *svm,
+					  unsigned long index)
+{
+	struct kfd_svm_block *block;
+	int err;
+
+	block = kzalloc(struct_size(block, gpu, svm->nr_gpus),
+			GFP_KERNEL_ACCOUNT);
+	if (!block)
+		return ERR_PTR(-ENOMEM);
+	block->index = index;
+	INIT_LIST_HEAD(&block->pending);
+
+	/* Invalidation may find it at once: it has nothing mapped. */
+	err = xa_insert(&svm->blocks, index, block, GFP_KERNEL_ACCOUNT);
+	if (err) {
+		kfree(block);
+		return ERR_PTR(err);
+	}
+	return block;
+}
+
+/*
+ * Block @index with a mapping for each of @gpus, made if missing. It stays at
+ * least until op_lock is dropped. Return: the block or ERR_PTR(-ENOMEM).
+ */
+struct kfd_svm_block *kfd_svm_block_get(struct kfd_svm *svm, unsigned long index,
+					u64 gpus)
+{
+	struct kfd_svm_block *block;
+	unsigned int i;
+
+	lockdep_assert_held(&svm->op_lock);
+
+	block = xa_load(&svm->blocks, index);
+	if (!block)
+		block = block_create(svm, index);
+	if (IS_ERR(block))
+		return block;
+
+	kfd_svm_for_each_gpu(i, svm, gpus) {
+		struct kfd_svm_mapping *map;
+
+		if (block->gpu[i])
+			continue;
+		map = kzalloc(sizeof(*map), GFP_KERNEL_ACCOUNT);
+		if (!map)
+			return ERR_PTR(-ENOMEM);
+		mutex_lock(&svm->update_lock);
+		block->gpu[i] = map;
+		mutex_unlock(&svm->update_lock);
+	}
+	return block;
+}
+
+void kfd_svm_block_set_pending(struct kfd_svm *svm, struct kfd_svm_block *block)
+{
+	lockdep_assert_held(&svm->update_lock);
+
+	block->hit = true;
+	if (!list_empty(&block->pending))
+		return;
+	block->next_try = jiffies;
+	list_add_tail(&block->pending, &svm->pending);
+	svm->nr_pending++;
+}
+
+void kfd_svm_block_clear_pending(struct kfd_svm *svm,
+				 struct kfd_svm_block *block)
+{
+	lockdep_assert_held(&svm->update_lock);
+
+	if (list_empty(&block->pending))
+		return;
+	list_del_init(&block->pending);
+	svm->nr_pending--;
+}
+
+bool kfd_svm_block_is_empty(struct kfd_svm *svm, struct kfd_svm_block *block)
+{
+	unsigned int i;
+
+	lockdep_assert_held(&svm->update_lock);
+
+	if (!list_empty(&block->pending))
+		return false;
+	for (i = 0; i < svm->nr_gpus; i++) {
+		struct kfd_svm_mapping *map = block->gpu[i];
+
+		if (map && !(bitmap_empty(map->mapped, KFD_SVM_BLOCK_PAGES) &&
+			     bitmap_empty(map->want, KFD_SVM_BLOCK_PAGES)))
+			return false;
+	}
+	return true;
+}
+
+/* Free all blocks that have nothing mapped and nothing to restore. */
+void kfd_svm_blocks_reap(struct kfd_svm *svm)
+{
+	struct kfd_svm_block *block;
+	unsigned long index;
+
+	lockdep_assert_held(&svm->op_lock);
+
+	xa_for_each(&svm->blocks, index, block) {
+		bool empty;
+
+		mutex_lock(&svm->update_lock);
+		empty = kfd_svm_block_is_empty(svm, block);
+		if (empty)
+			xa_erase(&svm->blocks, index);
+		mutex_unlock(&svm->update_lock);
+		if (!empty)
+			continue;
+		block_free(svm, block);
+		cond_resched();
+	}
+}
+
+/* The end of the process: nothing is mapped any more, nobody looks. */
+void kfd_svm_blocks_free(struct kfd_svm *svm)
+{
+	struct kfd_svm_block *block;
+	unsigned long index;
+
+	xa_for_each(&svm->blocks, index, block)
+		block_free(svm, block);
+	xa_destroy(&svm->blocks);
+}
+
+/* The attributes of @page, good up to *last (which is shrunk), or the defaults. */
+static void attr_at(struct kfd_svm *svm, unsigned long page, unsigned long *last,
+		    struct kfd_svm_attr *attr)
+{
+	struct kfd_svm_attr_range *range;
+
+	range = kfd_svm_attr_first(&svm->attrs, page, *last);
+	if (range && range->first <= page) {
+		*attr = range->attr;
+		*last = min(*last, range->last);
+		return;
+	}
+	/* Only after attributes were lost, see kfd_svm_attr_remove(). */
+	kfd_svm_default_attr(svm, attr);
+	if (range)
+		*last = range->first - 1;
+}
+
+/*
+ * Write the PTEs of all mapped pages in first..last (within the block), one
+ * pt_map() for each run that looks alike, so that a huge page is one leaf.
+ * @count: these are new mappings and not old ones put back.
+ */
+void kfd_svm_mapping_write_ptes(struct kfd_svm *svm, struct kfd_svm_block *block,
+				unsigned int gpu, unsigned int first,
+				unsigned int last, bool count)
+{
+	struct kfd_svm_mapping *map = block->gpu[gpu];
+	struct kfd_svm_pgpu *pgpu = &svm->gpus[gpu];
+	unsigned long base = kfd_svm_block_first(block);
+	struct kfd_svm_extent *ext;
+	unsigned int end;
+
+	lockdep_assert_held(&svm->update_lock);
+
+	for (; (ext = kfd_svm_mapping_next_run(map, &first, &end, last));
+	     first = end + 1) {
+		unsigned long last_page = base + end;
+		struct kfd_svm_attr attr;
+		unsigned int npages;
+		u32 pte;
+
+		attr_at(svm, base + first, &last_page, &attr);
+		end = last_page - base;
+		npages = end - first + 1;
+		pte = kfd_svm_policy_pte(pgpu->gpu->desc.gc_version,
+					 KFD_SVM_PLACE_SYSTEM, attr.flags,
+					 ext->flags & KFD_SVM_EXT_WRITE);
+		pgpu->gpu->desc.ops->pt_map(pgpu->vm,
+					    (u64)(base + first) << PAGE_SHIFT,
+					    kfd_svm_extent_dma_at(ext, first),
+					    (u64)npages << PAGE_SHIFT, pte);
+		if (!count)
+			continue;
+		pgpu->counters.extents_mapped++;
+		pgpu->counters.pages_mapped += npages;
+		trace_kfd_svm_commit(svm->tgid, pgpu->user_gpu_id, base + first,
+				     npages, pte);
+	}
+}
+
+/* Undo the DMA run of @ext. */
+void kfd_svm_extent_undo(struct kfd_svm *svm, struct kfd_svm_block *block,
+			 unsigned int gpu, const struct kfd_svm_extent *ext)
+{
+	unsigned long va = (kfd_svm_block_first(block) + ext->map_first)
+			   << PAGE_SHIFT;
+	struct hmm_mirror_extent run = {
+		.va_flags = va | HMM_MIRROR_EXT_VALID,
+		.pfn_npages = FIELD_PREP(HMM_MIRROR_EXT_PFN, ext->pfn) |
+			      FIELD_PREP(HMM_MIRROR_EXT_NPAGES, ext->map_npages),
+	};
+
+	hmm_mirror_extent_dma_unmap(svm->gpus[gpu].gpu->desc.dma_dev, &run,
+				    ext->dma);
+}
+
+/* Undo the DMA runs that meet first..last and of which no page is mapped. */
+void kfd_svm_mapping_undo_unused(struct kfd_svm *svm,
+				 struct kfd_svm_block *block, unsigned int gpu,
+				 unsigned int first, unsigned int last)
+{
+	struct kfd_svm_mapping *map = block->gpu[gpu];
+	unsigned int i;
+
+	lockdep_assert_held(&svm->update_lock);
+
+	for (i = 0; map->exts && i < map->exts->nr; i++) {
+		const struct kfd_svm_extent *ext = &map->exts->ext[i];
+
+		if (kfd_svm_extent_last(ext) < first)
+			continue;
+		if (ext->first > last)
+			break;
+		if (ext->flags & KFD_SVM_EXT_UNDONE ||
+		    kfd_svm_dma_run_in_use(map, ext))
+			continue;
+		kfd_svm_extent_undo(svm, block, gpu, ext);
+		kfd_svm_dma_run_set_undone(map, ext);
+	}
+}

@@ -1,0 +1,195 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Decisions that follow from attributes alone: how a page looks in a GPU's page
+ * table, who maps it when, and what a fault may do.
+ */
+#include "kfd_svm_policy.h"
+
+#define MTYPE(name) \
+	FIELD_PREP_CONST(KFD_SVM_PTE_MTYPE, KFD_SVM_MTYPE_##name)
+#define SNOOPED		KFD_SVM_PTE_SNOOPED
+
+/* What the flags say about coherence; EXT_COHERENT wins over COHERENT. */
+enum coherence {
+	INCOHERENT,
+	COHERENT,
+	EXT_COHERENT,
+	NR_COHERENCE,
+};
+
+#define NR_PLACES	(KFD_SVM_PLACE_SYSTEM + 1)
+
+/*
+ * struct pte_row - memory type and snooping of a family of graphics cores
+ * @first: first IP version of the family
+ * @last: last one
+ * @pte: bits by place and coherence
+ *
+ * Rows with a hive, an APU or memory partitions need facts no backend reports
+ * yet; here a GPU is a discrete one and alone in its hive.
+ */
+struct pte_row {
+	u32 first;
+	u32 last;
+	u32 pte[NR_PLACES][NR_COHERENCE];
+};
+
+static const struct pte_row pte_rows[] = {
+	{
+		.first = KFD_SVM_GC(9, 4, 1),
+		.last = KFD_SVM_GC(9, 4, 2),
+		.pte = {
+			[KFD_SVM_PLACE_LOCAL] = {
+				MTYPE(RW), MTYPE(CC), MTYPE(CC),
+			},
+			[KFD_SVM_PLACE_REMOTE] = {
+				MTYPE(NC), MTYPE(UC), MTYPE(UC),
+			},
+			[KFD_SVM_PLACE_SYSTEM] = {
+				MTYPE(NC) | SNOOPED, MTYPE(UC) | SNOOPED,
+				MTYPE(UC) | SNOOPED,
+			},
+		},
+	},
+	{
+		.first = KFD_SVM_GC(9, 4, 3),
+		.last = KFD_SVM_GC(9, 4, 4),
+		.pte = {
+			[KFD_SVM_PLACE_LOCAL] = {
+				MTYPE(RW) | SNOOPED, MTYPE(RW) | SNOOPED,
+				MTYPE(CC) | SNOOPED,
+			},
+			[KFD_SVM_PLACE_REMOTE] = {
+				MTYPE(UC) | SNOOPED, MTYPE(UC) | SNOOPED,
+				MTYPE(UC) | SNOOPED,
+			},
+			[KFD_SVM_PLACE_SYSTEM] = {
+				MTYPE(UC) | SNOOPED, MTYPE(UC) | SNOOPED,
+				MTYPE(UC) | SNOOPED,
+			},
+		},
+	},
+	{
+		.first = KFD_SVM_GC(9, 5, 0),
+		.last = KFD_SVM_GC(9, 5, 0),
+		.pte = {
+			[KFD_SVM_PLACE_LOCAL] = {
+				MTYPE(RW) | SNOOPED, MTYPE(RW) | SNOOPED,
+				MTYPE(CC) | SNOOPED,
+			},
+			[KFD_SVM_PLACE_REMOTE] = {
+				MTYPE(NC) | SNOOPED, MTYPE(NC) | SNOOPED,
+				MTYPE(UC) | SNOOPED,
+			},
+			[KFD_SVM_PLACE_SYSTEM] = {
+				MTYPE(NC) | SNOOPED, MTYPE(NC) | SNOOPED,
+				MTYPE(UC) | SNOOPED,
+			},
+		},
+	},
+	{
+		.first = KFD_SVM_GC(12, 0, 0),
+		.last = KFD_SVM_GC(12, 0, 255),
+		.pte = {
+			[KFD_SVM_PLACE_LOCAL] = {
+				MTYPE(NC), MTYPE(NC), MTYPE(NC),
+			},
+			[KFD_SVM_PLACE_REMOTE] = {
+				MTYPE(NC), MTYPE(NC), MTYPE(NC),
+			},
+			[KFD_SVM_PLACE_SYSTEM] = {
+				MTYPE(NC) | SNOOPED, MTYPE(NC) | SNOOPED,
+				MTYPE(NC) | SNOOPED,
+			},
+		},
+	},
+	{
+		/* All others, last: the table is searched in order. */
+		.first = 0,
+		.last = ~0U,
+		.pte = {
+			[KFD_SVM_PLACE_LOCAL] = {
+				MTYPE(NC), MTYPE(UC), MTYPE(UC),
+			},
+			[KFD_SVM_PLACE_REMOTE] = {
+				MTYPE(NC), MTYPE(UC), MTYPE(UC),
+			},
+			[KFD_SVM_PLACE_SYSTEM] = {
+				MTYPE(NC) | SNOOPED, MTYPE(UC) | SNOOPED,
+				MTYPE(UC) | SNOOPED,
+			},
+		},
+	},
+};
+
+static enum coherence coherence_of(u32 flags)
+{
+	if (flags & KFD_SVM_FLAG_EXT_COHERENT)
+		return EXT_COHERENT;
+	return flags & KFD_SVM_FLAG_COHERENT ? COHERENT : INCOHERENT;
+}
+
+/* KFD_SVM_PTE_* for memory at @place of a range with @flags. */
+u32 kfd_svm_policy_pte(u32 gc_version, enum kfd_svm_place place, u32 flags,
+		       bool cpu_writable)
+{
+	const struct pte_row *row = pte_rows;
+	u32 pte = KFD_SVM_PTE_READ;
+
+	while (gc_version < row->first || gc_version > row->last)
+		row++;
+	pte |= row->pte[place][coherence_of(flags)];
+	if (cpu_writable && !(flags & KFD_SVM_FLAG_GPU_RO))
+		pte |= KFD_SVM_PTE_WRITE;
+	if (flags & KFD_SVM_FLAG_GPU_EXEC)
+		pte |= KFD_SVM_PTE_EXEC;
+	if (place == KFD_SVM_PLACE_SYSTEM)
+		pte |= KFD_SVM_PTE_SYSTEM;
+	return pte;
+}
+
+/* GPUs that get the memory mapped when the attributes are set. */
+u64 kfd_svm_policy_eager(const struct kfd_svm_attr *attr, bool xnack)
+{
+	if (!xnack || attr->flags & KFD_SVM_FLAG_GPU_ALWAYS_MAPPED)
+		return attr->access | attr->in_place;
+	return attr->in_place;
+}
+
+/* GPUs that may not lose it while they run: stop them, restore, resume. */
+u64 kfd_svm_policy_resident(const struct kfd_svm_attr *attr, bool xnack)
+{
+	if (!xnack || attr->flags & KFD_SVM_FLAG_GPU_ALWAYS_MAPPED)
+		return attr->access | attr->in_place;
+	return 0;
+}
+
+/* May @gpu fault on a page with @attr? REPLAY if so. */
+enum kfd_svm_fault_outcome
+kfd_svm_policy_fault(const struct kfd_svm_attr *attr, unsigned int gpu,
+		     bool write)
+{
+	if (!((attr->access | attr->in_place) & BIT_ULL(gpu)))
+		return KFD_SVM_FAULT_NO_ACCESS;
+	if (write && attr->flags & KFD_SVM_FLAG_GPU_RO)
+		return KFD_SVM_FAULT_READ_ONLY;
+	return KFD_SVM_FAULT_REPLAY;
+}
+
+/* Pages around @page that one fault brings: 2^granularity, aligned, bounded. */
+void kfd_svm_policy_window(unsigned long page, u32 granularity,
+			   unsigned long *first, unsigned long *last)
+{
+	unsigned long size = 1UL << min_t(u32, granularity, KFD_SVM_MAX_WINDOW_LG2);
+
+	*first = page & ~(size - 1);
+	*last = *first + (size - 1);
+}
+
+/* Delay before the next try after @failures of them in a row. */
+unsigned int kfd_svm_policy_backoff_ms(unsigned int failures)
+{
+	if (failures > 10)
+		return KFD_SVM_BACKOFF_MAX_MS;
+	return min(KFD_SVM_BACKOFF_MIN_MS << failures, KFD_SVM_BACKOFF_MAX_MS);
+}

@@ -1,0 +1,303 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The objects of the SVM core; see Documentation/svm.rst for how they work
+ * together.
+ */
+#ifndef _KFD_SVM_PRIV_H
+#define _KFD_SVM_PRIV_H
+
+#include <linux/bits.h>
+#include <linux/hmm_mirror.h>
+#include <linux/jiffies.h>
+#include <linux/kfd_svm_backend.h>
+#include <linux/kfdsvm_compat.h>
+#include <linux/list.h>
+#include <linux/lockdep.h>
+#include <linux/mm.h>
+#include <linux/mutex.h>
+#include <linux/refcount.h>
+#include <linux/workqueue.h>
+#include <linux/xarray.h>
+
+#include "kfd_svm_attrs.h"
+#include "kfd_svm_extents.h"
+#include "kfd_svm_policy.h"
+
+struct dentry;
+
+/* GPUs are bits of a u64 in the attributes. */
+#define KFD_SVM_MAX_GPUS	64
+#define KFD_SVM_ALL_GPUS	(~0ULL)
+
+/* Largest granularity unregistered memory can default to. */
+#define KFD_SVM_MAX_DEFAULT_GRANULARITY	0x1bU
+
+/* Attribute ranges of a process; one costs about 100 bytes. */
+#define KFD_SVM_MAX_RANGES	1048576UL
+
+/* How long an operation fights against CPU changes before it gives up. */
+#define KFD_SVM_RETRY_JIFFIES	HZ
+
+/**
+ * struct kfd_svm_gpu - a GPU of the system
+ * @desc: as registered
+ * @users: processes that have it attached
+ */
+struct kfd_svm_gpu {
+	struct kfd_svm_gpu_desc desc;
+	refcount_t users;
+};
+
+/**
+ * struct kfd_svm_pgpu - a GPU as one process has it
+ * @gpu: the GPU; attached for the life of the process
+ * @user_gpu_id: the process's name for it
+ * @vm: the backend's address space, NULL before bind. Written once, under
+ *	op_lock and update_lock; kfd_svm_bound_gpus() may look without
+ * @needs_flush: a zap is under way; under update_lock
+ * @counters: under update_lock
+ */
+struct kfd_svm_pgpu {
+	struct kfd_svm_gpu *gpu;
+	u32 user_gpu_id;
+	void *vm;
+	bool needs_flush;
+	struct kfd_svm_counters counters;
+};
+
+/**
+ * struct kfd_svm_block - 2 MiB of address space that some GPU has mapped
+ * @index: address >> KFD_SVM_BLOCK_SHIFT
+ * @pending: in kfd_svm.pending; non-empty while there is something to restore
+ * @next_try: jiffies before which restoring makes no sense
+ * @failures: restore attempts failed in a row
+ * @hit: lost pages since the last attempt began
+ * @gpu: by GPU index; an entry is NULL until the GPU maps something. Set under
+ *	op_lock and update_lock
+ *
+ * Published in kfd_svm.blocks under op_lock; taken out and freed under op_lock
+ * and update_lock. The content is under update_lock, but for the exts arrays:
+ * they are replaced with op_lock held as well, so that its holder can read
+ * their size without update_lock.
+ */
+struct kfd_svm_block {
+	unsigned long index;
+	struct list_head pending;
+	unsigned long next_try;
+	unsigned int failures;
+	bool hit;
+	struct kfd_svm_mapping *gpu[];
+};
+
+/**
+ * struct kfd_svm - a process
+ * @mm: its address space; kept by the mirror
+ * @tgid: its name in debugfs and traces
+ * @client_ops: the front end's callbacks
+ * @client: their argument
+ * @mirror: watches @mm; its update lock is @update_lock
+ * @op_lock: serialises set, populate, restore and housekeeping of the process.
+ *	One lock on purpose: what it could let run side by side meets again in
+ *	mmap_lock and the page-table lock of the same mm
+ * @update_lock: guards what is mapped and what was asked for: @attrs, @blocks'
+ *	content, @gpus' vm and counters, @pending, @evicted, @dead
+ * @granularity: of unregistered memory
+ * @xnack: faults are replayed. Written under op_lock and update_lock
+ * @used: attributes or blocks may exist, so the set of GPUs is final; op_lock
+ * @nr_gpus: entries of @gpus in use; final once @used
+ * @capable: GPUs that can do SVM, as bits
+ * @gpus: by index
+ * @attrs: what user space asked for, under @update_lock
+ * @blocks: what is mapped, struct kfd_svm_block by index
+ * @next_map_id: names DMA runs, under op_lock
+ * @fault_exts: for hmm_mirror_range_fault(), one block's worth, under op_lock
+ * @new_exts: fresh extents of a commit, one block's worth, op_lock
+ * @spare_exts: the next extent array, one block's worth, or NULL; op_lock
+ * @evicted: all queues are stopped by us
+ * @work_waiting: a stopped engine has work. Set without a lock, cleared under
+ *	@update_lock at resume
+ * @dead: the mm is gone
+ * @pending: blocks to restore before the queues may go on
+ * @nr_pending: entries in @pending
+ * @restore_work: restores; only queued while @evicted and @work_waiting
+ * @housekeep_work: tops up the attribute tree's reserve, frees empty blocks
+ * @debugfs: directory, may be an error pointer
+ *
+ * Lock order, outermost first::
+ *
+ *   op_lock -> mmap_lock -> locks of the core mm -> update_lock -> backend
+ *
+ * Invalidation takes update_lock only. Under update_lock nothing allocates,
+ * sleeps on anything but the lock itself, or enters the mirror.
+ */
+struct kfd_svm {
+	struct mm_struct *mm;
+	pid_t tgid;
+	const struct kfd_svm_client_ops *client_ops;
+	void *client;
+	struct hmm_mirror mirror;
+
+	struct mutex op_lock;		/* outermost, see above */
+	struct mutex update_lock;	/* innermost, see above */
+
+	u32 granularity;
+	bool xnack;
+	bool used;
+	unsigned int nr_gpus;
+	u64 capable;
+	struct kfd_svm_pgpu gpus[KFD_SVM_MAX_GPUS];
+
+	struct kfd_svm_attr_tree attrs;
+	struct xarray blocks;
+	u32 next_map_id;
+	struct hmm_mirror_extent *fault_exts;
+	struct kfd_svm_extent *new_exts;
+	struct kfd_svm_extents *spare_exts;
+
+	bool evicted;
+	bool work_waiting;
+	bool dead;
+	struct list_head pending;
+	unsigned long nr_pending;
+	struct delayed_work restore_work;
+	struct work_struct housekeep_work;
+
+	struct dentry *debugfs;
+};
+
+#define to_svm(ptr) container_of(ptr, struct kfd_svm, mirror)
+
+static inline unsigned int kfd_svm_next_gpu(const struct kfd_svm *svm, u64 mask,
+					    unsigned int i)
+{
+	while (i < svm->nr_gpus && !(mask & BIT_ULL(i)))
+		i++;
+	return i;
+}
+
+/* Iterate over the GPUs (indices) in a mask. */
+#define kfd_svm_for_each_gpu(i, svm, mask) \
+	for ((i) = kfd_svm_next_gpu(svm, mask, 0); (i) < (svm)->nr_gpus; \
+	     (i) = kfd_svm_next_gpu(svm, mask, (i) + 1))
+
+static inline unsigned long kfd_svm_block_of(unsigned long page)
+{
+	return page >> (KFD_SVM_BLOCK_SHIFT - PAGE_SHIFT);
+}
+
+static inline unsigned long kfd_svm_block_first(const struct kfd_svm_block *block)
+{
+	return block->index << (KFD_SVM_BLOCK_SHIFT - PAGE_SHIFT);
+}
+
+/* First and last page of @block that lie in first..last, within the block. */
+static inline unsigned int
+kfd_svm_block_clip_first(const struct kfd_svm_block *block, unsigned long first)
+{
+	unsigned long base = kfd_svm_block_first(block);
+
+	return first > base ? first - base : 0;
+}
+
+static inline unsigned int
+kfd_svm_block_clip_last(const struct kfd_svm_block *block, unsigned long last)
+{
+	return min(last - kfd_svm_block_first(block),
+		   (unsigned long)KFD_SVM_BLOCK_PAGES - 1);
+}
+
+/**
+ * struct kfd_svm_populate - bring memory into page tables
+ * @gpus: for whom
+ * @first: first page
+ * @last: last page, in the same block
+ * @req: HMM_MIRROR_REQ_*
+ * @eager: for each GPU only pages it maps eagerly, and remember those that
+ *	cannot be had; otherwise all pages it has access to
+ * @missing: out: an error user space is told of that kept a page away: -EFAULT,
+ *	-EHWPOISON, or 0
+ * @page: a page of special interest
+ * @page_err: out: why it did not come: as @missing, -EPERM, -EAGAIN, or 0
+ */
+struct kfd_svm_populate {
+	u64 gpus;
+	unsigned long first;
+	unsigned long last;
+	unsigned int req;
+	bool eager;
+	int missing;
+	unsigned long page;
+	int page_err;
+};
+
+/* kfd_svm_main.c */
+extern struct workqueue_struct *kfd_svm_wq;
+int kfd_svm_gpu_index(struct kfd_svm *svm, u32 user_gpu_id);
+u64 kfd_svm_bound_gpus(struct kfd_svm *svm);
+void kfd_svm_default_attr(struct kfd_svm *svm, struct kfd_svm_attr *attr);
+int kfd_svm_commit_attr(struct kfd_svm *svm, unsigned long first,
+			unsigned long last,
+			const struct kfd_svm_attr_update *update,
+			unsigned int *changed);
+
+/* kfd_svm_block.c */
+struct kfd_svm_block *kfd_svm_block_get(struct kfd_svm *svm, unsigned long index,
+					u64 gpus);
+void kfd_svm_block_set_pending(struct kfd_svm *svm, struct kfd_svm_block *block);
+void kfd_svm_block_clear_pending(struct kfd_svm *svm,
+				 struct kfd_svm_block *block);
+bool kfd_svm_block_is_empty(struct kfd_svm *svm, struct kfd_svm_block *block);
+void kfd_svm_blocks_reap(struct kfd_svm *svm);
+void kfd_svm_blocks_free(struct kfd_svm *svm);
+void kfd_svm_mapping_write_ptes(struct kfd_svm *svm, struct kfd_svm_block *block,
+				unsigned int gpu, unsigned int first,
+				unsigned int last, bool count);
+void kfd_svm_extent_undo(struct kfd_svm *svm, struct kfd_svm_block *block,
+			 unsigned int gpu, const struct kfd_svm_extent *ext);
+void kfd_svm_mapping_undo_unused(struct kfd_svm *svm,
+				 struct kfd_svm_block *block, unsigned int gpu,
+				 unsigned int first, unsigned int last);
+
+/* kfd_svm_zap.c */
+void kfd_svm_zap(struct kfd_svm *svm, unsigned long first, unsigned long last,
+		 u64 gpus);
+void kfd_svm_rewrite(struct kfd_svm *svm, unsigned long first,
+		     unsigned long last);
+void kfd_svm_revoke(struct kfd_svm *svm, unsigned long first,
+		    unsigned long last);
+void kfd_svm_invalidate(struct hmm_mirror *mirror,
+			const struct hmm_mirror_event *event);
+
+/* kfd_svm_map.c */
+int kfd_svm_populate(struct kfd_svm *svm, struct kfd_svm_populate *pop);
+int kfd_svm_map_eager(struct kfd_svm *svm, unsigned long first,
+		      unsigned long last, int *missing);
+void kfd_svm_block_prune_wants(struct kfd_svm *svm, struct kfd_svm_block *block);
+
+/* kfd_svm_restore.c */
+void kfd_svm_evict(struct kfd_svm *svm);
+void kfd_svm_resume_if_restored(struct kfd_svm *svm);
+void kfd_svm_restore_worker(struct work_struct *work);
+
+/* kfd_svm_debugfs.c */
+void kfd_svm_debugfs_init(void);
+void kfd_svm_debugfs_exit(void);
+void kfd_svm_debugfs_add(struct kfd_svm *svm);
+void kfd_svm_debugfs_remove(struct kfd_svm *svm);
+
+/* kfd_svm_residency.c */
+struct seq_file;
+int kfd_svm_residency_show(struct seq_file *m, void *unused);
+
+/* Ways to break the core on purpose, so that the tests can be seen to fail. */
+#ifdef CONFIG_KFDSVM_DEBUG
+extern bool kfd_svm_break_zap;
+extern bool kfd_svm_break_flush;
+extern bool kfd_svm_break_cow;
+#else
+#define kfd_svm_break_zap	false
+#define kfd_svm_break_flush	false
+#define kfd_svm_break_cow	false
+#endif
+
+#endif /* _KFD_SVM_PRIV_H */

@@ -1,0 +1,169 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * What the core does, as events. Addresses and sizes in pages.
+ */
+#undef TRACE_SYSTEM
+#define TRACE_SYSTEM kfd_svm
+
+#if !defined(_KFD_SVM_TRACE_H) || defined(TRACE_HEADER_MULTI_READ)
+#define _KFD_SVM_TRACE_H
+
+#include <linux/tracepoint.h>
+
+DECLARE_EVENT_CLASS(kfd_svm_gpu_span,
+	TP_PROTO(pid_t tgid, u32 gpu, unsigned long first,
+		 unsigned long npages),
+	TP_ARGS(tgid, gpu, first, npages),
+	TP_STRUCT__entry(
+		__field(pid_t, tgid)
+		__field(u32, gpu)
+		__field(unsigned long, first)
+		__field(unsigned long, npages)
+	),
+	TP_fast_assign(
+		__entry->tgid = tgid;
+		__entry->gpu = gpu;
+		__entry->first = first;
+		__entry->npages = npages;
+	),
+	TP_printk("tgid=%d gpu=%u first=%#lx npages=%lu", __entry->tgid,
+		  __entry->gpu, __entry->first, __entry->npages)
+);
+
+/* A CPU change takes pages from a GPU. */
+DEFINE_EVENT(kfd_svm_gpu_span, kfd_svm_zap,
+	TP_PROTO(pid_t tgid, u32 gpu, unsigned long first,
+		 unsigned long npages),
+	TP_ARGS(tgid, gpu, first, npages)
+);
+
+/* A commit lost against a CPU change. */
+DEFINE_EVENT(kfd_svm_gpu_span, kfd_svm_retry,
+	TP_PROTO(pid_t tgid, u32 gpu, unsigned long first,
+		 unsigned long npages),
+	TP_ARGS(tgid, gpu, first, npages)
+);
+
+/* A run of pages is written to a page table. */
+TRACE_EVENT(kfd_svm_commit,
+	TP_PROTO(pid_t tgid, u32 gpu, unsigned long first,
+		 unsigned long npages, u32 pte),
+	TP_ARGS(tgid, gpu, first, npages, pte),
+	TP_STRUCT__entry(
+		__field(pid_t, tgid)
+		__field(u32, gpu)
+		__field(unsigned long, first)
+		__field(unsigned long, npages)
+		__field(u32, pte)
+	),
+	TP_fast_assign(
+		__entry->tgid = tgid;
+		__entry->gpu = gpu;
+		__entry->first = first;
+		__entry->npages = npages;
+		__entry->pte = pte;
+	),
+	TP_printk("tgid=%d gpu=%u first=%#lx npages=%lu pte=%#x",
+		  __entry->tgid, __entry->gpu, __entry->first, __entry->npages,
+		  __entry->pte)
+);
+
+/* A fault was handled or refused: enum kfd_svm_fault_outcome. */
+TRACE_EVENT(kfd_svm_fault,
+	TP_PROTO(pid_t tgid, u32 gpu, unsigned long page, bool write,
+		 int outcome),
+	TP_ARGS(tgid, gpu, page, write, outcome),
+	TP_STRUCT__entry(
+		__field(pid_t, tgid)
+		__field(u32, gpu)
+		__field(unsigned long, page)
+		__field(bool, write)
+		__field(int, outcome)
+	),
+	TP_fast_assign(
+		__entry->tgid = tgid;
+		__entry->gpu = gpu;
+		__entry->page = page;
+		__entry->write = write;
+		__entry->outcome = outcome;
+	),
+	TP_printk("tgid=%d gpu=%u page=%#lx %s outcome=%d", __entry->tgid,
+		  __entry->gpu, __entry->page, __entry->write ? "W" : "R",
+		  __entry->outcome)
+);
+
+DECLARE_EVENT_CLASS(kfd_svm_queues,
+	TP_PROTO(pid_t tgid, unsigned long nr_pending),
+	TP_ARGS(tgid, nr_pending),
+	TP_STRUCT__entry(
+		__field(pid_t, tgid)
+		__field(unsigned long, nr_pending)
+	),
+	TP_fast_assign(
+		__entry->tgid = tgid;
+		__entry->nr_pending = nr_pending;
+	),
+	TP_printk("tgid=%d pending_blocks=%lu", __entry->tgid,
+		  __entry->nr_pending)
+);
+
+/* All queues of a process stop. */
+DEFINE_EVENT(kfd_svm_queues, kfd_svm_evict,
+	TP_PROTO(pid_t tgid, unsigned long nr_pending),
+	TP_ARGS(tgid, nr_pending)
+);
+
+/* They go on. */
+DEFINE_EVENT(kfd_svm_queues, kfd_svm_restore,
+	TP_PROTO(pid_t tgid, unsigned long nr_pending),
+	TP_ARGS(tgid, nr_pending)
+);
+
+TRACE_EVENT(kfd_svm_set_attr,
+	TP_PROTO(pid_t tgid, unsigned long first, unsigned long npages,
+		 u32 nattr, int err),
+	TP_ARGS(tgid, first, npages, nattr, err),
+	TP_STRUCT__entry(
+		__field(pid_t, tgid)
+		__field(unsigned long, first)
+		__field(unsigned long, npages)
+		__field(u32, nattr)
+		__field(int, err)
+	),
+	TP_fast_assign(
+		__entry->tgid = tgid;
+		__entry->first = first;
+		__entry->npages = npages;
+		__entry->nattr = nattr;
+		__entry->err = err;
+	),
+	TP_printk("tgid=%d first=%#lx npages=%lu nattr=%u err=%d",
+		  __entry->tgid, __entry->first, __entry->npages,
+		  __entry->nattr, __entry->err)
+);
+
+/* An unmap found the reserve empty: attributes near it were dropped. */
+TRACE_EVENT(kfd_svm_attr_lost,
+	TP_PROTO(pid_t tgid, unsigned long page, unsigned long npages),
+	TP_ARGS(tgid, page, npages),
+	TP_STRUCT__entry(
+		__field(pid_t, tgid)
+		__field(unsigned long, page)
+		__field(unsigned long, npages)
+	),
+	TP_fast_assign(
+		__entry->tgid = tgid;
+		__entry->page = page;
+		__entry->npages = npages;
+	),
+	TP_printk("tgid=%d near=%#lx npages=%lu", __entry->tgid, __entry->page,
+		  __entry->npages)
+);
+
+#endif /* _KFD_SVM_TRACE_H */
+
+#undef TRACE_INCLUDE_PATH
+#define TRACE_INCLUDE_PATH .
+#undef TRACE_INCLUDE_FILE
+#define TRACE_INCLUDE_FILE kfd_svm_trace
+#include <trace/define_trace.h>
