@@ -1,0 +1,165 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The software GFX9 as the front end sees it: address spaces and SDMA queues.
+ *
+ * This layer knows no ioctl, no struct file and no process; it calls back
+ * through struct gfx9_vm_ops. Nothing here looks at the CPU's address space:
+ * every access goes through the GPU page tables of a vm.
+ */
+#ifndef _VAMDGPU_GFX9_H
+#define _VAMDGPU_GFX9_H
+
+#include <linux/types.h>
+
+struct gfx9_queue;
+struct gfx9_vm;
+struct gfx9_vram;
+struct page;
+
+/* Module life: the workqueue of the engines. */
+int gfx9_module_init(void);
+void gfx9_module_exit(void);
+
+/* ---- VRAM: pages behind a GPU-physical address space from 0 ---- */
+
+struct gfx9_vram *gfx9_vram_create(u64 len);
+void gfx9_vram_destroy(struct gfx9_vram *vram);
+/*
+ * One allocation is consecutive in GPU-physical addresses and zeroed; from 2 MiB
+ * on it is aligned to 2 MiB. Sleeps; -EINTR if the caller is being killed.
+ */
+int gfx9_vram_alloc(struct gfx9_vram *vram, u64 len, u64 *addr);
+/* No GPU has it mapped any more. */
+void gfx9_vram_free(struct gfx9_vram *vram, u64 addr, u64 len);
+struct page *gfx9_vram_page(struct gfx9_vram *vram, u64 addr);
+u64 gfx9_vram_size(struct gfx9_vram *vram);
+u64 gfx9_vram_available(struct gfx9_vram *vram);
+
+/* ---- address spaces ---- */
+
+/**
+ * enum gfx9_error - why a queue stopped for good
+ * @GFX9_ERROR_NONE: it did not
+ * @GFX9_ERROR_PACKET: an unknown packet or a senseless field
+ * @GFX9_ERROR_TRUNCATED: a packet goes on behind the write pointer
+ * @GFX9_ERROR_WPTR: a write pointer that runs backwards, is not a multiple of 4
+ *	or is more than a ring ahead
+ * @GFX9_ERROR_POLL: a POLL used up its retries
+ * @GFX9_ERROR_MEMORY: an address of memory that the CPU cannot reach either
+ * @GFX9_ERROR_FAULT: gfx9_queue_fail()
+ */
+enum gfx9_error {
+	GFX9_ERROR_NONE,
+	GFX9_ERROR_PACKET,
+	GFX9_ERROR_TRUNCATED,
+	GFX9_ERROR_WPTR,
+	GFX9_ERROR_POLL,
+	GFX9_ERROR_MEMORY,
+	GFX9_ERROR_FAULT,
+};
+
+/**
+ * struct gfx9_vm_ops - what happens in a vm, told to its owner
+ * @interrupt: a packet raised an interrupt with a context id. Process context,
+ *	not in an access section.
+ * @fault: an access of @queue missed or was refused; the queue is parked until
+ *	gfx9_queue_replay() or gfx9_queue_fail(). Process context, may sleep.
+ * @work_waiting: a queue has work, or may have, and the vm is stopped; once for
+ *	each queue and stop. Process context, may sleep.
+ * @error: @queue has stopped for good by itself. Process context.
+ * @doorbell: a queue wrote to the memory gfx9_vm_set_doorbells() named. Process
+ *	context, may sleep.
+ *
+ * All are called from the worker of the queue and never after
+ * gfx9_queue_destroy() of it.
+ */
+struct gfx9_vm_ops {
+	void (*interrupt)(void *owner, u32 context_id);
+	void (*fault)(void *owner, struct gfx9_queue *queue, u64 va, bool write);
+	void (*work_waiting)(void *owner);
+	void (*error)(void *owner, struct gfx9_queue *queue,
+		      enum gfx9_error reason);
+	void (*doorbell)(void *owner);
+};
+
+struct gfx9_vm *gfx9_vm_create(struct gfx9_vram *vram,
+			       const struct gfx9_vm_ops *ops, void *owner);
+/* All queues are gone. */
+void gfx9_vm_destroy(struct gfx9_vm *vm);
+/* Kernel address of the doorbells, which the GPU may write too. */
+void gfx9_vm_set_doorbells(struct gfx9_vm *vm, void *bells, size_t len);
+
+/*
+ * Page tables. reserve may sleep; the others are atomic and cannot fail on a
+ * reserved span. Flags of map: KFD_SVM_PTE_*. Addresses and lengths are bytes,
+ * multiples of 4 KiB; addr is a DMA address (SYSTEM) or a VRAM address.
+ *
+ * DMA addresses of system memory are CPU-physical addresses here: the virtual
+ * GPU stands behind no IOMMU and has a 64-bit DMA mask.
+ */
+int gfx9_vm_reserve(struct gfx9_vm *vm, u64 first_va, u64 last_va);
+void gfx9_vm_map(struct gfx9_vm *vm, u64 va, u64 addr, u64 len, u32 flags);
+/* Clears whole leaves; reports the span cleared, at least what was asked for. */
+void gfx9_vm_unmap(struct gfx9_vm *vm, u64 first_va, u64 last_va,
+		   u64 *cleared_first, u64 *cleared_last);
+/* What the tables, not the TLBs, say of an address. */
+enum gfx9_present {
+	GFX9_ABSENT,
+	GFX9_REFUSED,	/* there, but no such access */
+	GFX9_ALLOWED,
+};
+
+enum gfx9_present gfx9_vm_probe(struct gfx9_vm *vm, u64 va, bool write);
+void gfx9_vm_flush(struct gfx9_vm *vm);
+/* No access between stop and the matching start; nests. Atomic. */
+void gfx9_vm_stop(struct gfx9_vm *vm);
+void gfx9_vm_start(struct gfx9_vm *vm);
+/* As stop, for ever: the process is dying. Atomic. */
+void gfx9_vm_kill(struct gfx9_vm *vm);
+/* Every queue that exists now stops for good, as by gfx9_queue_fail(). Atomic. */
+void gfx9_vm_fail_queues(struct gfx9_vm *vm);
+
+/* ---- SDMA queues ---- */
+
+/**
+ * struct gfx9_queue_desc - an SDMA queue
+ * @ring_va: ring buffer, GPU address; 0: inactive
+ * @ring_len: bytes, a power of two; 0: inactive
+ * @rptr_va: where the read pointer is stored, 64-bit monotonic bytes
+ * @wptr_va: where the write pointer is read, 64-bit monotonic bytes
+ * @doorbell: the doorbell slot, as the CPU and the GPU write it
+ * @percentage: 0: inactive
+ * @owner: what gfx9_queue_owner() says
+ *
+ * The larger of doorbell and write pointer in memory counts.
+ */
+struct gfx9_queue_desc {
+	u64 ring_va;
+	u64 ring_len;
+	u64 rptr_va;
+	u64 wptr_va;
+	u64 *doorbell;
+	u32 percentage;
+	void *owner;
+};
+
+struct gfx9_queue *gfx9_queue_create(struct gfx9_vm *vm,
+				     const struct gfx9_queue_desc *desc);
+/* Ends at once, also within an endless packet; no callback is under way after. */
+void gfx9_queue_destroy(struct gfx9_queue *queue);
+/* No packet runs by the old values after it. Sleeps for one access at most. */
+void gfx9_queue_update(struct gfx9_queue *queue, u64 ring_va, u64 ring_len,
+		       u32 percentage);
+void *gfx9_queue_owner(struct gfx9_queue *queue);
+/* The doorbell rang, or may have. Process context, atomic. */
+void gfx9_queue_kick(struct gfx9_queue *queue);
+/* The fault the queue is parked on was handled: try again after delay_ms. Atomic. */
+void gfx9_queue_replay(struct gfx9_queue *queue, unsigned int delay_ms);
+/* The fault stands: the queue stops for good. Atomic. */
+void gfx9_queue_fail(struct gfx9_queue *queue);
+
+/* The GPU's clock, 100 MHz. */
+u64 gfx9_clock(void);
+#define GFX9_CLOCK_HZ 100000000ULL
+
+#endif /* _VAMDGPU_GFX9_H */

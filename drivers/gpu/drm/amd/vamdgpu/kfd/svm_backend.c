@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * What the virtual GPU does for the SVM core. The core's vm is a struct
+ * vamdgpu_pdd: kfd_svm_bind_vm() is given one.
+ */
+#include "vamdgpu.h"
+
+static int svm_pt_reserve(void *vm, struct kfd_svm_span span)
+{
+	struct vamdgpu_pdd *pdd = vm;
+
+	return gfx9_vm_reserve(pdd->vm, span.first_va, span.last_va);
+}
+
+static void svm_pt_map(void *vm, u64 va, u64 dma, u64 len, u32 flags)
+{
+	struct vamdgpu_pdd *pdd = vm;
+
+	gfx9_vm_map(pdd->vm, va, dma, len, flags);
+}
+
+static void svm_pt_unmap(void *vm, struct kfd_svm_span span,
+			 struct kfd_svm_span *cleared)
+{
+	struct vamdgpu_pdd *pdd = vm;
+
+	gfx9_vm_unmap(pdd->vm, span.first_va, span.last_va, &cleared->first_va,
+		      &cleared->last_va);
+}
+
+static void svm_tlb_flush(void *vm)
+{
+	struct vamdgpu_pdd *pdd = vm;
+
+	gfx9_vm_flush(pdd->vm);
+}
+
+static void svm_quiesce(void *vm)
+{
+	struct vamdgpu_pdd *pdd = vm;
+
+	gfx9_vm_stop(pdd->vm);
+}
+
+static void svm_resume(void *vm)
+{
+	struct vamdgpu_pdd *pdd = vm;
+
+	gfx9_vm_start(pdd->vm);
+}
+
+static bool svm_va_busy(void *vm, struct kfd_svm_span *span)
+{
+	return vamdgpu_bo_va_busy(vm, span);
+}
+
+const struct kfd_svm_gpu_ops vamdgpu_svm_ops = {
+	.pt_reserve = svm_pt_reserve,
+	.pt_map = svm_pt_map,
+	.pt_unmap = svm_pt_unmap,
+	.tlb_flush = svm_tlb_flush,
+	.quiesce = svm_quiesce,
+	.resume = svm_resume,
+	.va_busy = svm_va_busy,
+};
