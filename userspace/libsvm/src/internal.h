@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What the files of libkfdsvm share. A handle does not change after
+ * kfdsvm_open() has returned it, which is what makes calls on it thread-safe;
+ * the only mutable state of the library is the table of DRM devices (drm.c).
+ */
+#ifndef KFDSVM_INTERNAL_H
+#define KFDSVM_INTERNAL_H
+
+#include <linux/kfd_svm.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/stat.h>
+#include <sys/types.h>
+
+#include "kfdsvm.h"
+
+#define DEV_KFD			"/dev/kfd"
+#define SYS_TOPOLOGY		"/sys/devices/virtual/kfd/kfd/topology"
+#define KFDSVM_MAX_NODES	4096u
+/* The most attributes one call carries, so the most GPUs too. */
+#define KFDSVM_MAX_GPUS		1024u
+
+/* How libhsakmt in this process, if any, comes to its DRM files. */
+enum kfdsvm_thunk {
+	KFDSVM_THUNK_NONE,	/* not loaded */
+	KFDSVM_THUNK_SHARES,	/* takes libdrm's descriptor, as we do */
+	KFDSVM_THUNK_PRIVATE,	/* opens render nodes for itself: before ROCm 6 */
+};
+
+/**
+ * struct kfdsvm_sys - the only way to the world outside; tests give their own
+ *
+ * All return -errno on failure, none touches errno of the caller that matters:
+ * the API functions save it.
+ *
+ * @open: as open(2) with O_CLOEXEC
+ * @ioctl: once; the caller retries
+ * @read_file: all of a file, at most @len - 1 bytes and a final 0; bytes read
+ * @stat: as stat(2)
+ * @group: name of a group, or its number as text
+ * @in_group: 1: the process is in it; 0: nor is the user in the group database;
+ *	2: only the database has it, so a new login will do
+ * @thunk: see enum kfdsvm_thunk
+ * @thunk_nudge: make libhsakmt open and close the driver
+ * @drm_share: descriptor of libdrm's device for the render node that @fd is;
+ *	belongs to the process for good
+ * @drm_drop: undo @drm_share, so that the next one starts anew
+ */
+struct kfdsvm_sys {
+	int (*open)(void *ctx, const char *path, int flags);
+	void (*close)(void *ctx, int fd);
+	int (*ioctl)(void *ctx, int fd, unsigned long request, void *arg);
+	ssize_t (*read_file)(void *ctx, const char *path, char *buf, size_t len);
+	int (*stat)(void *ctx, const char *path, struct stat *st);
+	void (*group)(void *ctx, gid_t gid, char *buf, size_t len);
+	int (*in_group)(void *ctx, gid_t gid);
+	pid_t (*getpid)(void *ctx);
+	size_t (*page_size)(void *ctx);
+	enum kfdsvm_thunk (*thunk)(void *ctx);
+	void (*thunk_nudge)(void *ctx);
+	int (*drm_share)(void *ctx, unsigned int minor, int fd);
+	void (*drm_drop)(void *ctx, unsigned int minor);
+	void *ctx;
+};
+
+extern const struct kfdsvm_sys kfdsvm_sys_real;
+
+struct kfdsvm_device {
+	struct kfdsvm_device_info info;
+	struct kfdsvm_why why;
+};
+
+/**
+ * struct kfdsvm - a handle
+ * @fd: /dev/kfd, or -1 (KFDSVM_OPEN_INSPECT)
+ * @pid: who opened it
+ * @page: page size
+ * @error: what calls that need the kernel return, if SVM does not work
+ * @why: that, in words; where SVM works, what is incomplete
+ */
+struct kfdsvm {
+	const struct kfdsvm_sys *sys;
+	int fd;
+	pid_t pid;
+	size_t page;
+	int error;
+	uint32_t kfd_major;
+	uint32_t kfd_minor;
+	struct kfdsvm_why why;
+	unsigned int ndevices;
+	struct kfdsvm_device devices[];
+};
+
+/* open.c; the seam for tests. */
+int kfdsvm_open_sys(struct kfdsvm **handle, const struct kfdsvm_open_options *options,
+		    const struct kfdsvm_sys *sys);
+/* 0, or why a call that needs the kernel cannot be made. */
+int kfdsvm_check(const struct kfdsvm *h);
+bool kfdsvm_has_gpu(const struct kfdsvm *h, uint32_t gpu_id);
+
+/* ioctl.c */
+int kfdsvm_ioctl(const struct kfdsvm *h, unsigned long request, void *arg);
+
+/* topology.c */
+int kfdsvm_topology_count(const struct kfdsvm_sys *sys, unsigned int *ngpus);
+void kfdsvm_topology_read(const struct kfdsvm_sys *sys, struct kfdsvm *h, unsigned int room);
+void kfdsvm_gfx_name(uint32_t gfx_version, char *buf, size_t len);
+enum kfdsvm_xnack_support kfdsvm_xnack_support(uint32_t gfx_version);
+
+/* acquire.c: make the GPU's address space ours; fills in dev->info and dev->why. */
+void kfdsvm_acquire_all(struct kfdsvm *h);
+
+/* why.c */
+void kfdsvm_why_set(struct kfdsvm_why *why, enum kfdsvm_reason reason, int error,
+		    const char *what, ...) __attribute__((format(printf, 4, 5)));
+void kfdsvm_why_fix(struct kfdsvm_why *why, const char *fix, ...)
+	__attribute__((format(printf, 2, 3)));
+void kfdsvm_why_permission(struct kfdsvm_why *why, const struct kfdsvm_sys *sys,
+			   enum kfdsvm_reason reason, int error, const char *path);
+void kfdsvm_why_no_kfd(struct kfdsvm_why *why, const struct kfdsvm_sys *sys);
+
+/*
+ * Structures sized by the caller. take: copy in, missing members as 0; -E2BIG if
+ * the caller says something this library does not know. give: copy out what
+ * both know, but for the size itself.
+ */
+int kfdsvm_take(void *to, size_t known, const void *from);
+int kfdsvm_give(void *to, const void *from, size_t known);
+
+#endif

@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: MIT
+/* The command kfdsvm: dispatch to its subcommands. */
+#include <getopt.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <kfdsvm.h>
+
+#include "command.h"
+
+static const struct {
+	const char *name;
+	int (*run)(int argc, char **argv);
+	const char *help;
+} commands[] = {
+	{ "info", command_info, "show GPUs, and whether SVM works or why not" },
+};
+
+#define NCOMMANDS (sizeof(commands) / sizeof(commands[0]))
+
+static void usage(FILE *to)
+{
+	fputs("usage: kfdsvm COMMAND [OPTION]...\n"
+	      "       kfdsvm --help | --version\n\n"
+	      "Shared virtual memory with AMD GPUs.\n\n", to);
+	for (size_t i = 0; i < NCOMMANDS; i++)
+		fprintf(to, "  %-8s %s\n", commands[i].name, commands[i].help);
+	fputs("\nexit status:\n"
+	      "  0  what was asked for works\n"
+	      "  1  SVM does not work here; the output says why\n"
+	      "  2  bad usage\n", to);
+}
+
+int main(int argc, char **argv)
+{
+	static const struct option options[] = {
+		{ "help", no_argument, NULL, 'h' },
+		{ "version", no_argument, NULL, 'V' },
+		{ 0 },
+	};
+	int opt;
+
+	/* '+': options of a command are its own. */
+	while ((opt = getopt_long(argc, argv, "+hV", options, NULL)) != -1) {
+		switch (opt) {
+		case 'h':
+			usage(stdout);
+			return EXIT_WORKS;
+		case 'V':
+			printf("kfdsvm %s\n", kfdsvm_version());
+			return EXIT_WORKS;
+		default:
+			usage(stderr);
+			return EXIT_USAGE;
+		}
+	}
+	for (size_t i = 0; optind < argc && i < NCOMMANDS; i++) {
+		if (!strcmp(argv[optind], commands[i].name)) {
+			argc -= optind;
+			argv += optind;
+			optind = 1;
+			return commands[i].run(argc, argv);
+		}
+	}
+	if (optind < argc)
+		fprintf(stderr, "kfdsvm: unknown command '%s'\n", argv[optind]);
+	usage(stderr);
+	return EXIT_USAGE;
+}
