@@ -1,0 +1,161 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* kfdsvm-conformance: chooses cases, runs them, reports TAP and JUnit. */
+#include <fnmatch.h>
+#include <getopt.h>
+#include <unistd.h>
+
+#include "conf.h"
+#include "runner.h"
+
+static const struct conf_group *const groups[] = {
+	&struct_group, &owner_group, &errno_group, &attr_group,
+	&overlap_group, &xnack_group, &kfdtest_group, &sdma_group, &mm_group,
+	&bigfile_group, &fork_group, &exception_group, &isolation_group, &life_group,
+	&limits_group, &ring_group, &race_group, &nth_group, &idle_group,
+};
+
+static const char usage[] =
+"usage: kfdsvm-conformance [OPTION]...\n"
+"  --list             print the names of the chosen cases and exit\n"
+"  --filter GLOB      only cases whose name matches; may be given again\n"
+"  --node N           topology node of the GPU (default: the first GPU)\n"
+"  --xnack on|off|both  fault modes to run in (default both); with `on` a GPU\n"
+"                     that cannot replay faults fails, with `both` it skips\n"
+"  --dir DIR          where files are made (default /tmp)\n"
+"  --long             also the cases that take minutes\n"
+"  --timeout SECONDS  of one case (default 120)\n"
+"  --tap              TAP on standard output (default)\n"
+"  --junit FILE       also write a JUnit report\n"
+"Exit code: 0 all passed or skipped, 1 a case failed, 2 bad usage.\n";
+
+static const struct option options[] = {
+	{ "list", no_argument, NULL, 'l' },
+	{ "filter", required_argument, NULL, 'f' },
+	{ "node", required_argument, NULL, 'n' },
+	{ "xnack", required_argument, NULL, 'x' },
+	{ "dir", required_argument, NULL, 'd' },
+	{ "long", no_argument, NULL, 'L' },
+	{ "timeout", required_argument, NULL, 't' },
+	{ "tap", no_argument, NULL, 'T' },
+	{ "junit", required_argument, NULL, 'j' },
+	{ "help", no_argument, NULL, 'h' },
+	{ NULL, 0, NULL, 0 },
+};
+
+#define MAX_FILTERS 32
+
+struct choice {
+	const char *filters[MAX_FILTERS];
+	unsigned int nfilters;
+	bool on, off;
+	bool list;
+};
+
+static bool chosen(const struct choice *ch, const char *name)
+{
+	if (!ch->nfilters)
+		return true;
+	for (unsigned int i = 0; i < ch->nfilters; i++)
+		if (!fnmatch(ch->filters[i], name, 0))
+			return true;
+	return false;
+}
+
+static void add_case(struct runner *r, const struct choice *ch,
+		     const struct conf_case *c, enum conf_xnack mode)
+{
+	static const char *const suffix[] = {
+		[CONF_XNACK_ANY] = "",
+		[CONF_XNACK_OFF] = "/xnack_off",
+		[CONF_XNACK_ON] = "/xnack_on",
+	};
+	char name[160];
+
+	snprintf(name, sizeof(name), "%s%s", c->name, suffix[mode]);
+	if (!chosen(ch, name))
+		return;
+	if (ch->list)
+		puts(name);
+	else
+		runner_add(r, c, mode, name);
+}
+
+static void add_all(struct runner *r, const struct choice *ch, bool with_long)
+{
+	for (size_t g = 0; g < KT_ARRAY_SIZE(groups); g++) {
+		for (size_t i = 0; i < groups[g]->ncases; i++) {
+			const struct conf_case *c = &groups[g]->cases[i];
+
+			if ((c->flags & CONF_LONG) && !with_long)
+				continue;
+			if (c->flags & CONF_ONCE) {
+				add_case(r, ch, c, CONF_XNACK_ANY);
+				continue;
+			}
+			if (ch->off && !(c->flags & CONF_ON))
+				add_case(r, ch, c, CONF_XNACK_OFF);
+			if (ch->on && !(c->flags & CONF_OFF))
+				add_case(r, ch, c, CONF_XNACK_ON);
+		}
+	}
+}
+
+static bool parse_xnack(struct choice *ch, const char *arg)
+{
+	ch->on = !strcmp(arg, "on") || !strcmp(arg, "both");
+	ch->off = !strcmp(arg, "off") || !strcmp(arg, "both");
+	/* Asked for by name, a GPU that cannot is a failure. */
+	conf_run.xnack_required = !strcmp(arg, "on");
+	return ch->on || ch->off;
+}
+
+int main(int argc, char **argv)
+{
+	struct choice ch = { .on = true, .off = true };
+	struct runner r = { .timeout_s = 120 };
+	bool with_long = false;
+	int opt;
+
+	if (argc > 2 && !strcmp(argv[1], "--exec-helper"))
+		return exec_helper_main(argc - 2, argv + 2);
+	while ((opt = getopt_long(argc, argv, "h", options, NULL)) != -1) {
+		bool ok = true;
+
+		switch (opt) {
+		case 'l': ch.list = true; break;
+		case 'f':
+			ok = ch.nfilters < MAX_FILTERS;
+			if (ok)
+				ch.filters[ch.nfilters++] = optarg;
+			break;
+		case 'n': conf_run.node = atoi(optarg); break;
+		case 'x': ok = parse_xnack(&ch, optarg); break;
+		case 'd': conf_run.dir = optarg; break;
+		case 'L': with_long = true; break;
+		case 't': r.timeout_s = (unsigned int)atoi(optarg); break;
+		case 'T': break;
+		case 'j': r.junit = optarg; break;
+		case 'h':
+			fputs(usage, stdout);
+			return 0;
+		default: ok = false;
+		}
+		if (!ok) {
+			fputs(usage, stderr);
+			return 2;
+		}
+	}
+	if (optind < argc) {
+		fputs(usage, stderr);
+		return 2;
+	}
+	add_all(&r, &ch, with_long);
+	if (ch.list)
+		return 0;
+	if (!r.nruns) {
+		/* A filter that matches nothing must not look like success. */
+		fputs("kfdsvm-conformance: no case matches\n", stderr);
+		return 2;
+	}
+	return runner_run(&r);
+}
