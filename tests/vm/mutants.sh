@@ -1,0 +1,81 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
+# Runs in the VM on the debug kernel: shows that the tests can fail. Each line of the table
+# breaks one thing in the modules (a parameter that only debug builds have) and names a
+# conformance case that must then go red, and green again when it is whole.
+#
+#   mutants.sh [CONFORMANCE_BINARY]
+#
+# Output is TAP. The kernel log may show what the mutants break; see 20-mutants.list.
+
+set -u
+
+conformance=${1:-kfdsvm-conformance}
+# With XNACK off a restore maps everything anew, which hides some mutants from the case
+# that sees them with XNACK on; then another case is named.
+mutants=(
+	"kfd_svm break_zap on madvise_dontneed_shows_zeros"
+	"kfd_svm break_zap off read_after_munmap_is_exception"
+	"kfd_svm break_flush on madvise_dontneed_shows_zeros"
+	"kfd_svm break_flush off madvise_dontneed_shows_zeros"
+	"kfd_svm break_cow on fork_gpu_write_does_not_reach_the_child"
+	"kfd_svm break_cow off write_to_read_only_mapping_is_exception"
+	"hmm_mirror break_seq_check on dontneed_races_with_gpu_mapping"
+	"hmm_mirror break_seq_check off dontneed_races_with_registration"
+)
+tries=5		# of a race: its window is not hit for sure
+
+number=0
+failed=0
+
+report()
+{
+	local ok=$1 name=$2
+	number=$((number + 1))
+	if ((ok)); then
+		echo "ok $number - $name"
+	else
+		echo "not ok $number - $name"
+		failed=$((failed + 1))
+	fi
+}
+
+# outcome CASE MODE: red, green or skip
+outcome()
+{
+	local out
+	out=$("$conformance" --filter "$1/xnack_$2" --xnack "$2" 2>&1)
+	if grep -q '^not ok' <<<"$out"; then
+		echo red
+	elif grep -q '^ok.*# SKIP' <<<"$out"; then
+		echo skip
+	elif grep -q '^ok' <<<"$out"; then
+		echo green
+	else
+		echo nothing
+	fi
+}
+
+echo "TAP version 13"
+for line in "${mutants[@]}"; do
+	read -r module parameter mode case <<<"$line"
+	file=/sys/module/$module/parameters/$parameter
+	if [[ ! -w $file ]]; then
+		number=$((number + 1))
+		echo "ok $number - $parameter # SKIP no $file (needs the debug build)"
+		continue
+	fi
+	for ((try = 0; try < tries; try++)); do
+		echo 1 >"$file"
+		seen=$(outcome "$case" "$mode")
+		echo 0 >"$file"
+		[[ $seen != red && $case == *race* ]] || break
+	done
+	[[ $seen == red ]]
+	report $((!$?)) "$parameter turns $case/xnack_$mode red (is $seen)"
+	seen=$(outcome "$case" "$mode")
+	[[ $seen == green ]]
+	report $((!$?)) "without $parameter $case/xnack_$mode is green (is $seen)"
+done
+echo "1..$number"
+((failed == 0))

@@ -1,0 +1,369 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# shellcheck shell=bash
+# The VM: QEMU without KVM, the Debian root over 9p, one command for each boot.
+
+RUNNER=$REPO/tests/vm/runner
+DISK_SIZE=512M
+EXIT_LOG=99	# the kernel log, unloading or the leak check is not clean
+EXIT_TIMEOUT=124
+
+# Modules that the VM always needs, in load order: loading them from the initramfs is
+# much faster than over 9p, where they are compressed.
+boot_modules()
+{
+	local base=$1 name
+	for name in 9pnet_virtio 9p overlay virtio_blk ext4; do
+		awk -F: -v name="$name" '$1 ~ "/" name "\\.ko(\\.[a-z]+)?$" {
+			n = split($2, deps, " ")
+			for (i = n; i > 0; i--) print deps[i]
+			print $1
+		}' "$base/modules.dep"
+	done | awk '!seen[$0]++'
+}
+
+# Runs in the Debian root: make_initramfs_in MODULES_DIR INIT OUT MODULE...
+make_initramfs_in()
+{
+	local base=$1 init=$2 out=$3 dir file name
+	shift 3
+	dir=$(mktemp -d)
+	mkdir -p "$dir/bin" "$dir/modules"
+	cp /usr/bin/busybox "$dir/bin/"
+	cp "$init" "$dir/init"
+	for file in "$@"; do
+		name=$(basename "$file")
+		name=${name%.ko*}.ko
+		case $file in
+		*.xz) xz -dc "$base/$file" >"$dir/modules/$name" ;;
+		*.zst) zstd -qdc "$base/$file" >"$dir/modules/$name" ;;
+		*.gz) gzip -dc "$base/$file" >"$dir/modules/$name" ;;
+		*) cp "$base/$file" "$dir/modules/$name" ;;
+		esac
+		echo "$name" >>"$dir/modules/order"
+	done
+	touch "$dir/modules/order"
+	(cd "$dir" && find . | cpio -o -H newc --quiet) >"$out"
+}
+
+fill_initramfs()
+{
+	local kernel=$1 dir=$2 base release
+	mkdir -p "$dir"
+	base=$(kernel_modules_dir "$kernel")
+	release=$(ls "$base")
+	base=$base/$release
+	local modules=()
+	mapfile -t modules < <(boot_modules "$base")
+	in_root -- bash -euc "$(declare -f make_initramfs_in)"'; make_initramfs_in "$@"' initramfs \
+		"$base" "$RUNNER/initramfs-init" "$dir/initramfs.cpio" "${modules[@]}"
+}
+
+# initramfs_dir KERNEL
+initramfs_dir()
+{
+	local key
+	key=$({ kernel_dir "$1"; root_dir; cat "$RUNNER/initramfs-init"
+		declare -f boot_modules make_initramfs_in; } | hash_of)
+	echo "$CACHE/initramfs-$key"
+}
+
+make_disk()
+{
+	mkdir -p "$1"
+	truncate -s "$DISK_SIZE" "$1/disk.img"
+	in_root -- mkfs.ext4 -q -F -E lazy_itable_init=0,lazy_journal_init=0 "$1/disk.img"
+}
+
+megabytes()
+{
+	case $1 in
+	*[Gg]) echo $((${1%?} * 1024)) ;;
+	*[Mm]) echo "${1%?}" ;;
+	*[!0-9]* | '') die "bad size: $1 (such as 512M)" ;;
+	*) echo "$1" ;;
+	esac
+}
+
+# The options of run and shell, as globals named vm_*.  Sets vm_used to how many
+# arguments were options.
+vm_defaults()
+{
+	vm_kernel=stock-7.3 vm_gpus='' vm_vram='' vm_xnack=1 vm_mem='' vm_smp=2 vm_append=''
+	vm_timeout=1800 vm_params=() vm_dirs='' vm_build=1 vm_load=1 vm_allow='' vm_leaks=''
+	vm_interactive=0 vm_label='' vm_qemu=() vm_env=() vm_userspace=1
+}
+
+vm_option()
+{
+	case $1 in
+	--no-build) vm_build=0; vm_used=1; return ;;
+	--no-modules) vm_load=0; vm_used=1; return ;;
+	--no-leak-check) vm_leaks=0; vm_used=1; return ;;
+	esac
+	(($# > 1)) || die "option $1 needs a value"
+	vm_used=2
+	case $1 in
+	--kernel) vm_kernel=$2 ;;
+	--gpus) vm_gpus=$2 ;;
+	--vram) vm_vram=$(megabytes "$2") ;;
+	--xnack) [[ $2 == [01] ]] || die "--xnack takes 0 or 1"; vm_xnack=$2 ;;
+	--mem) vm_mem=$2 ;;
+	--smp) vm_smp=$2 ;;
+	--append) vm_append+=" $2" ;;
+	--timeout) vm_timeout=$2 ;;
+	--param) vm_params+=("$2") ;;
+	--env) vm_env+=("$2") ;;
+	--qemu) read -ra vm_qemu <<<"$2" ;;
+	--allow) vm_allow=$2 ;;
+	--only) vm_dirs=$(expand_dirs "$2") ;;
+	*) die "unknown option: $1" ;;
+	esac
+}
+
+vm_prepare()
+{
+	local key
+	need_root_user
+	need_host qemu-system-x86_64:qemu-system-x86 mmdebstrap:mmdebstrap
+	if ! is_kernel_name "$vm_kernel"; then
+		[[ -d $vm_kernel ]] || die "no such kernel: $vm_kernel"
+		vm_kernel=$(readlink -f "$vm_kernel")
+	fi
+	ensure_kernel "$vm_kernel"
+	if ((vm_build)); then
+		((!vm_load)) || build_modules "$vm_kernel" "$vm_dirs"
+		((!vm_userspace)) || build_userspace_or_old
+	fi
+	vm_local=$(userspace_dir)
+	key=$(modules_key "$vm_kernel" "$vm_dirs")
+	vm_ko=$BUILD/modules/$key/ko
+	make_cache "$(initramfs_dir "$vm_kernel")" fill_initramfs "$vm_kernel"
+	make_cache "$CACHE/disk-$DISK_SIZE" make_disk
+	if [[ -z $vm_mem ]]; then
+		vm_mem=6G
+		! is_debug_kernel "$vm_kernel" || vm_mem=8G
+	fi
+}
+
+# Folders of the host at their own paths; more than one when the current folder is
+# neither in the repository nor above it.
+vm_shares()
+{
+	vm_share_list=("repo:$REPO")
+	case $REPO/ in
+	"$PWD"/*) ;;
+	*)
+		case $PWD in
+		/ | "$REPO"/* | /usr* | /etc* | /var | /dev* | /proc* | /sys* | /run | /tmp) ;;
+		*) vm_share_list=("cwd:$PWD" "${vm_share_list[@]}") ;;
+		esac
+		;;
+	esac
+	[[ ! -d $vm_local/usr/local ]] || vm_share_list+=("local:$vm_local/usr/local")
+}
+
+# vm_write_run DIR CMD...: what the guest reads.
+vm_write_run()
+{
+	local dir=$1 name loaded=() params=() leaks=0
+	shift
+	local vm_guest_mounts=("${vm_share_list[@]/#local:*/local:/usr/local}")
+	mkdir -p "$dir/share/ko"
+	cp "$RUNNER/guest-main" "$dir/share/"
+	[[ ! -e $vm_local/ld.so.cache ]] || cp "$vm_local/ld.so.cache" "$dir/share/"
+	if ((vm_load)); then
+		for name in "${MODULES[@]}"; do
+			[[ -e $vm_ko/$name.ko ]] || continue
+			cp "$vm_ko/$name.ko" "$dir/share/ko/"
+			loaded+=("$name")
+		done
+		params=("vamdgpu.noretry=$((!vm_xnack))")
+		[[ -z $vm_gpus ]] || params+=("vamdgpu.gpus=$vm_gpus")
+		[[ -z $vm_vram ]] || params+=("vamdgpu.vram_mb=$vm_vram")
+		params+=("${vm_params[@]}")
+		((${#loaded[@]} == 0)) || ! is_debug_kernel "$vm_kernel" || leaks=1
+	fi
+	{
+		local KERNEL=$vm_kernel CWD=$PWD COMMAND=("$@") MODULES=("${loaded[@]}")
+		local PARAMS=("${params[@]}") LEAK_CHECK=${vm_leaks:-$leaks}
+		local INTERACTIVE=$vm_interactive SHARES=("${vm_guest_mounts[@]}")
+		local ENVS=("KFDSVM_KERNEL=$vm_kernel" "KFDSVM_XNACK=$vm_xnack"
+			"KFDSVM_REPO=$REPO" "${vm_env[@]}")
+		local SHELL_TERM=${TERM:-vt100} SHELL_SIZE=
+		! [[ -t 0 ]] || SHELL_SIZE=$(stty size | awk '{ print "rows", $1, "cols", $2 }')
+		declare -p KERNEL CWD COMMAND MODULES PARAMS LEAK_CHECK INTERACTIVE SHARES ENVS \
+			SHELL_TERM SHELL_SIZE
+	} >"$dir/share/config"
+}
+
+share_9p()
+{
+	printf '%s\n' -fsdev "local,id=$1,path=${2//,/,,},security_model=none,readonly=on,multidevs=remap" \
+		-device "virtio-9p-pci,fsdev=$1,mount_tag=$1"
+}
+
+# vm_qemu_command DIR LOG: the command in vm_argv.
+vm_qemu_command()
+{
+	local dir=$1 log=$2 pair options=() port append
+	append="console=ttyS0 loglevel=5 panic=-1 oops=panic mitigations=off no_timer_check"
+	# TCG is slow and the host may be busy: a stall is a stall only after a minute.
+	append+=" tsc=reliable rcupdate.rcu_cpu_stall_timeout=60 watchdog_thresh=60"
+	append+=" workqueue.watchdog_thresh=90$vm_append"
+	cp --sparse=always "$CACHE/disk-$DISK_SIZE/disk.img" "$dir/disk.img"
+	for pair in "root:$(root_dir)" "modules:$(kernel_modules_dir "$vm_kernel")" \
+		"run:$dir/share" "${vm_share_list[@]}"; do
+		mapfile -t -O "${#options[@]}" options < <(share_9p "${pair%%:*}" "${pair#*:}")
+	done
+	for port in out err status; do
+		options+=(-chardev "file,id=$port,path=$dir/$port"
+			-device "virtserialport,chardev=$port,name=kfdsvm.$port")
+	done
+	if ((vm_interactive)); then
+		options+=(-chardev "stdio,id=tty,signal=off" -device "virtconsole,chardev=tty")
+	fi
+	# KVM is for who knows that it works here: KFDSVM_ACCEL=kvm.  A fifth page-table
+	# level would only make TCG slower.
+	vm_argv=(qemu-system-x86_64 -name kfdsvm -nodefaults -no-user-config -display none
+		-no-reboot -machine q35 -accel "${KFDSVM_ACCEL:-tcg,thread=multi}" -cpu max,la57=off
+		-smp "$vm_smp" -m "$vm_mem"
+		-kernel "$(kernel_image "$vm_kernel")"
+		-initrd "$(initramfs_dir "$vm_kernel")/initramfs.cpio"
+		-append "$append"
+		-chardev "file,id=console,path=$log" -serial chardev:console
+		-device virtio-serial-pci
+		-drive "file=$dir/disk.img,if=none,id=disk,format=raw,cache=unsafe"
+		-device virtio-blk-pci,drive=disk
+		"${options[@]}" "${vm_qemu[@]}")
+}
+
+# Each VM keeps all cores busy while it boots: more of them at once are only slower, and
+# run into timeouts.  The lock ends with the (sub)shell and QEMU.
+vm_take_slot()
+{
+	local i fd told=0 slots=${KFDSVM_VMS:-$(nproc)}
+	mkdir -p "$BUILD/lock"
+	while :; do
+		for ((i = 1; i <= slots; i++)); do
+			exec {fd}>"$BUILD/lock/vm-$i"
+			flock -n "$fd" && return
+			exec {fd}>&-
+		done
+		((told)) || say "waiting: $slots VMs are running (KFDSVM_VMS changes how many may)"
+		told=1
+		sleep 1
+	done
+}
+
+vm_cleanup()
+{
+	[[ -z ${vm_pid:-} ]] || kill "$vm_pid" 2>/dev/null || :
+	[[ -z ${vm_stty:-} ]] || stty "$vm_stty" 2>/dev/null || :
+	[[ -z ${vm_dir:-} ]] || rm -rf "$vm_dir"
+}
+
+# vm_boot CMD...: run CMD in a new VM with the vm_* settings; returns the exit code.
+# Runs in a subshell of its own so that its traps clean up.
+vm_boot()
+(
+	local log name readers=() rc=0
+	mkdir -p "$BUILD/run" "$LOGS"
+	find "$LOGS" -maxdepth 1 -name 'vm-*' -mtime +7 -delete
+	name=$vm_kernel
+	is_kernel_name "$name" || name=tree
+	vm_dir=$(mktemp -d "$BUILD/run/$name.XXXXXX")
+	trap vm_cleanup EXIT
+	trap 'exit 130' INT TERM HUP
+	((vm_interactive)) || vm_take_slot
+	log=$LOGS/vm-$(date +%m%d-%H%M%S)-${vm_dir##*/}${vm_label:+-$vm_label}.log
+	vm_shares
+	vm_write_run "$vm_dir" "$@"
+	# Fifos: QEMU would truncate a file that stdout is redirected to.
+	mkfifo "$vm_dir/out" "$vm_dir/err"
+	cat "$vm_dir/out" &
+	readers+=($!)
+	cat "$vm_dir/err" >&2 &
+	readers+=($!)
+	vm_qemu_command "$vm_dir" "$log"
+	say "$vm_kernel: VM starts (log: ${log#"$REPO"/})"
+	set +e
+	if ((vm_interactive)); then
+		vm_stty=$(stty -g)
+		stty raw -echo
+		# Without <&0 a background job gets /dev/null.
+		"${vm_argv[@]}" <&0 2>"$vm_dir/qemu.err" &
+		vm_pid=$!
+		wait "$vm_pid"
+		rc=$?
+		stty "$vm_stty"
+	else
+		timeout --kill-after=5 "$vm_timeout" "${vm_argv[@]}" </dev/null 2>"$vm_dir/qemu.err" &
+		vm_pid=$!
+		wait "$vm_pid"
+		rc=$?
+	fi
+	vm_pid=
+	wait "${readers[@]}"
+	set -e
+	vm_verdict "$log" "$rc"
+)
+
+# vm_verdict LOG QEMU_RC: the command's own failure comes first.
+vm_verdict()
+{
+	local log=$1 qemu_rc=$2 code='' problems scan='' shown=${1#"$REPO"/}
+	code=$(sed -n 's/^exit //p' "$vm_dir/status" 2>/dev/null | tail -1)
+	problems=$(sed -n 's/^problem //p' "$vm_dir/status" 2>/dev/null)
+	scan=$("$RUNNER/scan-log" "$log" "$vm_allow") || :
+	if [[ -n $scan ]]; then
+		say "the kernel log is not clean ($shown):"
+		sed -n '1,20s/^/  | /p' <<<"$scan" >&2
+	fi
+	[[ -z $problems ]] || sed 's/^/  ! /' <<<"$problems" >&2
+	if ((qemu_rc == 124 || qemu_rc == 137)); then
+		say "timeout: the VM was stopped after $vm_timeout s; log: $shown"
+		return "$EXIT_TIMEOUT"
+	fi
+	if [[ -z $code ]]; then
+		cat "$vm_dir/qemu.err" >&2
+		tail -n 30 "$log" >&2
+		say "the VM ended before the command did (QEMU: $qemu_rc); log: $shown"
+		return "$EXIT_LOG"
+	fi
+	if [[ -n $scan || -n $problems ]]; then
+		((code)) || code=$EXIT_LOG
+		say "run failed with $code; log: $shown"
+	fi
+	return "$code"
+}
+
+cmd_run()
+{
+	vm_defaults
+	while (($#)); do
+		case $1 in
+		--) shift; break ;;
+		-*) vm_option "$@"; shift "$vm_used" ;;
+		*) break ;;
+		esac
+	done
+	(($#)) || die "run: no command"
+	vm_prepare
+	vm_boot "$@"
+}
+
+cmd_shell()
+{
+	vm_defaults
+	while (($#)); do
+		vm_option "$@"
+		shift "$vm_used"
+	done
+	vm_prepare
+	if [[ -t 0 ]]; then
+		vm_interactive=1
+		vm_boot bash
+	else
+		vm_boot bash -c "$(cat)"
+	fi
+}
