@@ -88,6 +88,11 @@ modules_locked()
 	) >"$log" 2>&1
 	rc=$?
 	set -e
+	if grep -qE '^WARNING|: warning:' "$log"; then
+		# Warnings of modpost: it must run again next time, or they would be lost.
+		rm -f "$base/src/Module.symvers"
+		rc=1
+	fi
 	if ((rc)); then
 		grep -vE '^(make\[|make: (Ent|Leav)|  (CC|LD|AR|MODPOST|CHECK))' "$log" >&2 || :
 		die "modules for $kernel do not build (whole log: ${log#"$REPO"/})"
@@ -102,7 +107,6 @@ modules_locked()
 	done
 	rm -rf "$base/ko"
 	mv "$base/new" "$base/ko"
-	grep -E '^(WARNING|.*: warning)' "$log" >&2 || :
 	say "modules for $kernel: $(cd "$base/ko" && echo *.ko), $((SECONDS - start)) s"
 }
 
