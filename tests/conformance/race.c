@@ -8,6 +8,7 @@
 #include <sched.h>
 #include <sys/mman.h>
 #include <sys/uio.h>
+#include <time.h>
 #include <unistd.h>
 #include <fcntl.h>
 
@@ -21,11 +22,28 @@
 
 static char *mem;
 
-/* Spins for a while that grows from round to round: sweeps over the fault. */
-static void spin(unsigned int rounds)
+/*
+ * A while that grows from round to round, so that the change sweeps over the fault
+ * wherever that lies: a loaded debug kernel takes tens of milliseconds to begin.
+ */
+#define SWEEP_MAX_US 100000
+
+static unsigned int next_delay_us(unsigned int us)
 {
-	for (volatile unsigned int i = 0; i < rounds; i++)
-		;
+	us += us / 4 + 10;
+	return us > SWEEP_MAX_US ? 0 : us;
+}
+
+/* Busy on purpose: to sleep is too coarse for the short ones. */
+static void spin_us(unsigned int us)
+{
+	struct timespec now;
+	uint64_t end;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	end = now.tv_sec * 1000000ULL + now.tv_nsec / 1000 + us;
+	while (now.tv_sec * 1000000ULL + now.tv_nsec / 1000 < end)
+		clock_gettime(CLOCK_MONOTONIC, &now);
 }
 
 struct held {
@@ -74,7 +92,7 @@ static void dontneed_races_with_gpu_mapping(void **state)
 		assert_int_equal(mprotect(mem, WINDOW, PROT_READ), 0);
 		assert_int_equal(mprotect(mem, WINDOW, PROT_READ | PROT_WRITE), 0);
 		gpu_copy_async(bounce.cpu, mem + WINDOW - KT_PAGE, 64);
-		spin(delay);
+		spin_us(delay);
 		assert_int_equal(madvise(mem, PAGES * KT_PAGE, MADV_DONTNEED), 0);
 		gpu_wait();
 		for (unsigned int i = 0; i < PAGES; i++) {
@@ -84,10 +102,14 @@ static void dontneed_races_with_gpu_mapping(void **state)
 				fail_msg("round %u: page %u shows %#x of before", rounds,
 					 i, seen);
 		}
+		/*
+		 * Not before the GPU has lost them: a broken driver would go on to
+		 * use pages that are somebody else's by then.
+		 */
+		assert_int_equal(mprotect(mem, WINDOW, PROT_READ), 0);
+		assert_int_equal(mprotect(mem, WINDOW, PROT_READ | PROT_WRITE), 0);
 		let_go(&h);
-		delay = delay * 5 / 4 + 50;
-		if (delay > 2000000)
-			delay = 0;
+		delay = next_delay_us(delay);
 		rounds++;
 	}
 }
@@ -108,7 +130,7 @@ static void *dropper(void *arg)
 			sched_yield();
 		if (over)
 			return NULL;
-		spin(drop_delay);
+		spin_us(drop_delay);
 		madvise(mem, PAGES * KT_PAGE, MADV_DONTNEED);
 		__atomic_store_n(&round_done, round_to_do, __ATOMIC_SEQ_CST);
 	}
@@ -142,11 +164,9 @@ static void dontneed_races_with_registration(void **state)
 			sched_yield();
 		for (unsigned int i = 0; i < PAGES; i++)
 			seen |= gpu_read32(mem + i * KT_PAGE);
-		let_go(&h);
 		munmap(mem, REG_PAGES * KT_PAGE);
-		drop_delay = drop_delay * 5 / 4 + 50;
-		if (drop_delay > 1000000)
-			drop_delay = 0;
+		let_go(&h);
+		drop_delay = next_delay_us(drop_delay);
 	}
 	over = true;
 	assert_int_equal(pthread_join(t, NULL), 0);

@@ -32,6 +32,9 @@ MODULE_PARM_DESC(break_flush, "Never flush TLBs (test only)");
 bool kfd_svm_break_cow;
 module_param_named(break_cow, kfd_svm_break_cow, bool, 0600);
 MODULE_PARM_DESC(break_cow, "Map pages writable that the CPU may not write (test only)");
+unsigned int kfd_svm_commit_delay_us;
+module_param_named(commit_delay_us, kfd_svm_commit_delay_us, uint, 0600);
+MODULE_PARM_DESC(commit_delay_us, "Sleep between fault and commit: widens a race (test only)");
 #endif
 
 /**

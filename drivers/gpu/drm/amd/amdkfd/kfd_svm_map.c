@@ -16,6 +16,7 @@
  */
 #include "kfd_svm_priv.h"
 
+#include <linux/delay.h>
 #include <linux/jiffies.h>
 #include <linux/sched/signal.h>
 #include <linux/slab.h>
@@ -387,6 +388,8 @@ static int populate_range(struct kfd_svm *svm, struct kfd_svm_populate *pop,
 			return -EAGAIN;
 		if (err)
 			return err;
+		if (kfd_svm_commit_delay_us)
+			fsleep(kfd_svm_commit_delay_us);
 		err = commit_gpus(svm, pop, range, &cursor, va);
 		if (!err)
 			continue;

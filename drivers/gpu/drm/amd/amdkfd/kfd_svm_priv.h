@@ -294,10 +294,12 @@ int kfd_svm_residency_show(struct seq_file *m, void *unused);
 extern bool kfd_svm_break_zap;
 extern bool kfd_svm_break_flush;
 extern bool kfd_svm_break_cow;
+extern unsigned int kfd_svm_commit_delay_us;
 #else
 #define kfd_svm_break_zap	false
 #define kfd_svm_break_flush	false
 #define kfd_svm_break_cow	false
+#define kfd_svm_commit_delay_us	0U
 #endif
 
 #endif /* _KFD_SVM_PRIV_H */
