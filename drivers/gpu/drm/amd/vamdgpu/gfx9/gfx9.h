@@ -151,6 +151,8 @@ void gfx9_queue_destroy(struct gfx9_queue *queue);
 void gfx9_queue_update(struct gfx9_queue *queue, u64 ring_va, u64 ring_len,
 		       u32 percentage);
 void *gfx9_queue_owner(struct gfx9_queue *queue);
+/* Advances when packets do; for gfx9_vm_ops.fault, to tell a fault that repeats. */
+u64 gfx9_queue_progress(struct gfx9_queue *queue);
 /* The doorbell rang, or may have. Process context, atomic. */
 void gfx9_queue_kick(struct gfx9_queue *queue);
 /* The fault the queue is parked on was handled: try again after delay_ms. Atomic. */

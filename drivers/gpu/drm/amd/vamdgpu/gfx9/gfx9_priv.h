@@ -136,6 +136,7 @@ enum gfx9_step {
  * @progress: bytes of it that are done
  * @pass: of a broadcast copy, 0 or 1
  * @tries: looks at memory of a POLL
+ * @nsteps: packets and parts of packets done so far
  * @fault_va: the access that failed
  * @fault_write: it was a write
  * @error: reason
@@ -162,6 +163,7 @@ struct gfx9_queue {
 	u64 progress;
 	unsigned int pass;
 	unsigned int tries;
+	u64 nsteps;
 	u64 fault_va;
 	bool fault_write;
 	enum gfx9_error error;

@@ -53,6 +53,11 @@ void *gfx9_queue_owner(struct gfx9_queue *queue)
 	return queue->desc.owner;
 }
 
+u64 gfx9_queue_progress(struct gfx9_queue *queue)
+{
+	return queue->nsteps;
+}
+
 /* ---- the worker: fetch and run packets ---- */
 
 static enum gfx9_step fail_with(struct gfx9_queue *q, enum gfx9_error error)
@@ -168,6 +173,8 @@ static enum gfx9_step run_step(struct gfx9_queue *q)
 			return step;
 	}
 	step = gfx9_sdma_exec(q);
+	if (step == GFX9_STEP_DONE || step == GFX9_STEP_MORE)
+		q->nsteps++;
 	if (step != GFX9_STEP_DONE)
 		return step;
 	q->in_packet = false;

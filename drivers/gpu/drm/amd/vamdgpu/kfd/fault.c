@@ -18,8 +18,9 @@
 
 #define FAULT_BATCH		64
 #define FAULT_BACKOFF_MAX_MS	100
-/* A replay that meets the same page again and again is not let run freely. */
-#define FAULT_FREE_REPEATS	8
+/* Replays that come to nothing again and again are not let run freely. */
+#define FAULT_FREE_REPEATS	64
+#define FAULT_REST_MAX_MS	8
 
 /* gfx9_vm_ops.fault: the queue has just been parked. */
 void vamdgpu_fault(void *owner, struct gfx9_queue *queue, u64 va, bool write)
@@ -33,6 +34,7 @@ void vamdgpu_fault(void *owner, struct gfx9_queue *queue, u64 va, bool write)
 			return;
 		q->fault_va = va;
 		q->fault_write = write;
+		q->fault_progress = gfx9_queue_progress(queue);
 		list_add_tail(&q->fault_link, &pdd->faults);
 	}
 	queue_delayed_work(pdd->hw->wq, &pdd->fault_work, 0);
@@ -46,6 +48,7 @@ void vamdgpu_fault_forget(struct vamdgpu_queue *q)
 	list_del_init(&q->fault_link);
 }
 
+/* The oldest fault, with a reference to its queue. */
 static struct vamdgpu_queue *next_fault(struct vamdgpu_pdd *pdd, u64 *va,
 					bool *write)
 {
@@ -60,6 +63,12 @@ static struct vamdgpu_queue *next_fault(struct vamdgpu_pdd *pdd, u64 *va,
 	kref_get(&q->ref);	/* pairs with the put in vamdgpu_fault_work() */
 	*va = q->fault_va;
 	*write = q->fault_write;
+	if (q->fault_progress != q->last_progress) {
+		q->last_progress = q->fault_progress;
+		q->repeats = 0;
+		q->backoff_ms = 0;
+		q->rested = false;
+	}
 	return q;
 }
 
@@ -88,18 +97,22 @@ static enum kfd_svm_fault_outcome judge(struct vamdgpu_pdd *pdd, u64 va,
 	return kfd_svm_fault(pdd->process->svm, pdd->dev->gpu_id, va, write);
 }
 
-static unsigned int replay_delay(struct vamdgpu_queue *q, u64 va, bool backoff)
+static unsigned int next_backoff(struct vamdgpu_queue *q, unsigned int max_ms)
 {
-	u64 page = va & PAGE_MASK;
-
-	q->repeats = page == q->last_va ? q->repeats + 1 : 0;
-	q->last_va = page;
-	if (!backoff && q->repeats < FAULT_FREE_REPEATS) {
-		q->backoff_ms = 0;
-		return 0;
-	}
-	q->backoff_ms = clamp(q->backoff_ms * 2, 1U, FAULT_BACKOFF_MAX_MS);
+	q->backoff_ms = clamp(q->backoff_ms * 2, 1U, max_ms);
 	return q->backoff_ms;
+}
+
+/*
+ * A queue that faults on and on without progress: the CPU takes its page away
+ * faster than it comes back. It rests before the fault is served, never between
+ * service and replay: there each moment makes it likelier that the page is gone
+ * again. The rest is a replay that will fault once more.
+ */
+static unsigned int rest_first(struct vamdgpu_queue *q)
+{
+	q->rested = !q->rested && q->repeats++ >= FAULT_FREE_REPEATS;
+	return q->rested ? next_backoff(q, FAULT_REST_MAX_MS) : 0;
 }
 
 static void replay(struct vamdgpu_queue *q, unsigned int delay_ms)
@@ -133,14 +146,17 @@ static void memory_exception(struct vamdgpu_pdd *pdd, u64 va,
 static void serve(struct vamdgpu_pdd *pdd, struct vamdgpu_queue *q, u64 va,
 		  bool write)
 {
-	enum kfd_svm_fault_outcome outcome = judge(pdd, va, write);
-	unsigned int delay_ms = 0;
+	enum kfd_svm_fault_outcome outcome = KFD_SVM_FAULT_BACKOFF;
+	unsigned int delay_ms = rest_first(q);
 
+	if (!delay_ms) {
+		outcome = judge(pdd, va, write);
+		if (outcome == KFD_SVM_FAULT_BACKOFF)
+			delay_ms = next_backoff(q, FAULT_BACKOFF_MAX_MS);
+	}
 	switch (outcome) {
 	case KFD_SVM_FAULT_REPLAY:
 	case KFD_SVM_FAULT_BACKOFF:
-		delay_ms = replay_delay(q, va,
-					outcome == KFD_SVM_FAULT_BACKOFF);
 		replay(q, delay_ms);
 		break;
 	case KFD_SVM_FAULT_NO_MAPPING:

@@ -44,10 +44,12 @@ struct vamdgpu_pdd_hw {
  * @fault_link: in vamdgpu_pdd.faults while a fault waits; pdd->fault_lock
  * @fault_va: its address; pdd->fault_lock
  * @fault_write: it was a write; pdd->fault_lock
+ * @fault_progress: gfx9_queue_progress() at that moment; pdd->fault_lock
  * @gone: being destroyed; @hw is not to be touched; pdd->fault_lock
  * @backoff_ms: delay of the last replay; fault work
- * @last_va: page of the fault before; fault work
- * @repeats: faults on @last_va in a row; fault work
+ * @last_progress: @fault_progress of the fault before; fault work
+ * @repeats: faults in a row without progress; fault work
+ * @rested: the fault before was not served, only delayed; fault work
  */
 struct vamdgpu_queue {
 	struct kref ref;
@@ -60,10 +62,12 @@ struct vamdgpu_queue {
 	struct list_head fault_link;
 	u64 fault_va;
 	bool fault_write;
+	u64 fault_progress;
 	bool gone;
 	unsigned int backoff_ms;
-	u64 last_va;
+	u64 last_progress;
 	unsigned int repeats;
+	bool rested;
 };
 
 /* queue.c */

@@ -103,7 +103,6 @@ static struct vamdgpu_queue *queue_alloc(struct vamdgpu_pdd *pdd)
 		return NULL;
 	kref_init(&q->ref);
 	q->pdd = pdd;
-	q->last_va = U64_MAX;
 	INIT_LIST_HEAD(&q->fault_link);
 	if (vamdgpu_doorbell_get(pdd, &q->slot)) {
 		kfree(q);
