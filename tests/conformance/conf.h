@@ -53,7 +53,8 @@ struct conf_group {
 extern const struct conf_group attr_group, bigfile_group, errno_group,
 	exception_group, fork_group, idle_group, isolation_group, kfdtest_group,
 	life_group, limits_group, mm_group, nth_group, owner_group, overlap_group,
-	race_group, ring_group, sdma_group, struct_group, xnack_group;
+	race_group, residency_group, ring_group, sdma_group, struct_group,
+	xnack_group;
 
 enum conf_xnack { CONF_XNACK_ANY, CONF_XNACK_OFF, CONF_XNACK_ON };
 
