@@ -173,6 +173,11 @@ static enum gfx9_step run_step(struct gfx9_queue *q)
 			return step;
 	}
 	step = gfx9_sdma_exec(q);
+	/* However it ended: the store is visible. */
+	if (q->rang) {
+		q->rang = false;
+		q->vm->ops->doorbell(q->vm->owner);
+	}
 	if (step == GFX9_STEP_DONE || step == GFX9_STEP_MORE)
 		q->nsteps++;
 	if (step != GFX9_STEP_DONE)
@@ -182,10 +187,6 @@ static enum gfx9_step run_step(struct gfx9_queue *q)
 	q->rptr_stale = true;
 	if (wakes_pollers(q->packet.op))
 		gfx9_vm_kick_pollers(q->vm);
-	if (q->rang) {
-		q->rang = false;
-		q->vm->ops->doorbell(q->vm->owner);
-	}
 	return GFX9_STEP_MORE;
 }
 

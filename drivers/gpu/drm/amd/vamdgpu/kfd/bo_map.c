@@ -119,7 +119,9 @@ int vamdgpu_bo_map(struct vamdgpu_bo *bo, struct vamdgpu_pdd *pdd)
 	lockdep_assert_held(&pdd->process->lock);
 	if (bo->maps[pdd->dev->index])
 		return 0;
-	if (!bo->va)
+	/* Only its own GPU looks at the doorbells of a slice. */
+	if (!bo->va ||
+	    (bo->kind == VAMDGPU_BO_DOORBELL && bo->dev != pdd->dev))
 		return -EINVAL;
 	map = kzalloc(sizeof(*map), GFP_KERNEL_ACCOUNT);
 	if (!map)

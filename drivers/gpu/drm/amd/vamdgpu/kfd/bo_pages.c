@@ -53,12 +53,14 @@ u64 vamdgpu_gtt_limit(void)
 
 static int vamdgpu_charge(struct vamdgpu_bo *bo, u64 limit)
 {
-	s64 used = atomic64_add_return(bo->len, &vamdgpu_system_used);
+	s64 used = atomic64_read(&vamdgpu_system_used);
 
-	if ((u64)used > limit) {
-		atomic64_sub(bo->len, &vamdgpu_system_used);
-		return -ENOMEM;
-	}
+	/* Never above the limit for a moment either: others look too. */
+	do {
+		if (bo->len > limit || (u64)used > limit - bo->len)
+			return -ENOMEM;
+	} while (!atomic64_try_cmpxchg(&vamdgpu_system_used, &used,
+				       used + bo->len));
 	bo->charged = bo->len;
 	return 0;
 }

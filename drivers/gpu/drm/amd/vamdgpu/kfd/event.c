@@ -65,10 +65,9 @@ static bool vamdgpu_event_take_slot(struct vamdgpu_process *p,
 void vamdgpu_event_interrupt(struct vamdgpu_process *p, u32 context_id)
 {
 	struct vamdgpu_event *ev;
-	unsigned long flags;
 	int id;
 
-	spin_lock_irqsave(&p->event_lock, flags);
+	spin_lock(&p->event_lock);
 	ev = vamdgpu_event_find(p, context_id);
 	if (vamdgpu_event_take_slot(p, ev)) {
 		vamdgpu_event_set(p, ev);
@@ -80,17 +79,16 @@ void vamdgpu_event_interrupt(struct vamdgpu_process *p, u32 context_id)
 				vamdgpu_event_set(p, ev);
 		}
 	}
-	spin_unlock_irqrestore(&p->event_lock, flags);
+	spin_unlock(&p->event_lock);
 }
 
 void vamdgpu_event_memory_exception(struct vamdgpu_process *p, u32 gpu_id,
 				    u64 va, bool not_present, bool read_only)
 {
 	struct vamdgpu_event *ev;
-	unsigned long flags;
 	int id = VAMDGPU_FIRST_OTHER_EVENT;
 
-	spin_lock_irqsave(&p->event_lock, flags);
+	spin_lock(&p->event_lock);
 	idr_for_each_entry_continue(&p->events, ev, id) {
 		if (ev->type != KFD_IOC_EVENT_MEMORY)
 			continue;
@@ -102,7 +100,7 @@ void vamdgpu_event_memory_exception(struct vamdgpu_process *p, u32 gpu_id,
 		};
 		vamdgpu_event_set(p, ev);
 	}
-	spin_unlock_irqrestore(&p->event_lock, flags);
+	spin_unlock(&p->event_lock);
 }
 
 /* ---- the page ---- */
@@ -128,9 +126,9 @@ static int vamdgpu_event_page_from_bo(struct vamdgpu_process *p, u64 handle)
 	memset(page, 0xff, VAMDGPU_EVENT_PAGE_LEN);
 	drm_gem_object_get(&bo->base);
 	p->event_bo = bo;
-	spin_lock_irq(&p->event_lock);
+	spin_lock(&p->event_lock);
 	p->event_page = page;
-	spin_unlock_irq(&p->event_lock);
+	spin_unlock(&p->event_lock);
 	return 0;
 }
 
@@ -146,9 +144,9 @@ static int vamdgpu_event_page_make(struct vamdgpu_process *p)
 	if (!pages)
 		return -ENOMEM;
 	memset(page_address(pages), 0xff, VAMDGPU_EVENT_PAGE_LEN);
-	spin_lock_irq(&p->event_lock);
+	spin_lock(&p->event_lock);
 	p->event_page = page_address(pages);
-	spin_unlock_irq(&p->event_lock);
+	spin_unlock(&p->event_lock);
 	WRITE_ONCE(p->event_pages, pages);
 	return 0;
 }
@@ -164,9 +162,9 @@ void vamdgpu_event_page_release(struct vamdgpu_process *p)
 	lockdep_assert_held(&p->lock);
 	if (!p->event_bo)
 		return;
-	spin_lock_irq(&p->event_lock);
+	spin_lock(&p->event_lock);
 	p->event_page = NULL;
-	spin_unlock_irq(&p->event_lock);
+	spin_unlock(&p->event_lock);
 	vunmap(page);
 	vamdgpu_bo_put(p->event_bo);
 	p->event_bo = NULL;
@@ -198,7 +196,7 @@ static int vamdgpu_event_insert(struct vamdgpu_process *p,
 	int id;
 
 	idr_preload(GFP_KERNEL_ACCOUNT);
-	spin_lock_irq(&p->event_lock);
+	spin_lock(&p->event_lock);
 	if (ev->has_slot) {
 		id = idr_alloc(&p->events, ev, 1, VAMDGPU_EVENT_SLOTS,
 			       GFP_NOWAIT | __GFP_NOWARN);
@@ -214,7 +212,7 @@ static int vamdgpu_event_insert(struct vamdgpu_process *p,
 	}
 	if (id > 0)
 		ev->id = id;
-	spin_unlock_irq(&p->event_lock);
+	spin_unlock(&p->event_lock);
 	idr_preload_end();
 	return id;
 }
@@ -266,7 +264,7 @@ int vamdgpu_ioctl_destroy_event(struct vamdgpu_process *p, void *data,
 	struct vamdgpu_waiter *waiter, *tmp;
 	struct vamdgpu_event *ev;
 
-	spin_lock_irq(&p->event_lock);
+	spin_lock(&p->event_lock);
 	ev = vamdgpu_event_find(p, args->event_id);
 	if (ev) {
 		list_for_each_entry_safe(waiter, tmp, &ev->waiters, link) {
@@ -278,7 +276,7 @@ int vamdgpu_ioctl_destroy_event(struct vamdgpu_process *p, void *data,
 		if (!ev->has_slot)
 			p->nother_events--;
 	}
-	spin_unlock_irq(&p->event_lock);
+	spin_unlock(&p->event_lock);
 	kfree(ev);
 	return ev ? 0 : -EINVAL;
 }
@@ -290,13 +288,13 @@ int vamdgpu_ioctl_set_event(struct vamdgpu_process *p, void *data,
 	struct vamdgpu_event *ev;
 	int err = 0;
 
-	spin_lock_irq(&p->event_lock);
+	spin_lock(&p->event_lock);
 	ev = vamdgpu_event_find(p, args->event_id);
 	if (ev && ev->type == KFD_IOC_EVENT_SIGNAL)
 		vamdgpu_event_set(p, ev);
 	else
 		err = -EINVAL;
-	spin_unlock_irq(&p->event_lock);
+	spin_unlock(&p->event_lock);
 	return err;
 }
 
@@ -304,15 +302,20 @@ int vamdgpu_ioctl_reset_event(struct vamdgpu_process *p, void *data,
 			      size_t user_len)
 {
 	const struct kfd_ioctl_reset_event_args *args = data;
+	struct vamdgpu_waiter *waiter;
 	struct vamdgpu_event *ev;
 	int err = 0;
 
-	spin_lock_irq(&p->event_lock);
+	spin_lock(&p->event_lock);
 	ev = vamdgpu_event_find(p, args->event_id);
-	if (ev && ev->type == KFD_IOC_EVENT_SIGNAL)
+	if (ev && ev->type == KFD_IOC_EVENT_SIGNAL) {
 		ev->signaled = false;
-	else
+		/* Nor is a signal to come back that a wait was given before. */
+		list_for_each_entry(waiter, &ev->waiters, link)
+			waiter->consumed = false;
+	} else {
 		err = -EINVAL;
-	spin_unlock_irq(&p->event_lock);
+	}
+	spin_unlock(&p->event_lock);
 	return err;
 }

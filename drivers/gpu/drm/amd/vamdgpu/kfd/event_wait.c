@@ -52,6 +52,9 @@ void vamdgpu_wait_wake(struct vamdgpu_waiter *waiter)
 {
 	struct vamdgpu_wait *wait = waiter->wait;
 
+	/* One wait can stand on an event thousands of times. */
+	if (wait->woken)
+		return;
 	/* Pairs with the READ_ONCE() of the sleeper's condition. */
 	WRITE_ONCE(wait->woken, true);
 	wake_up(&wait->wq);
@@ -90,6 +93,22 @@ static void vamdgpu_wait_hook(struct vamdgpu_waiter *waiter,
 	list_add_tail(&waiter->link, &ev->waiters);
 }
 
+/*
+ * A wait ends without having used a signal that was its own: those who wait for the
+ * event now get it, or the next one does. The same signal, so no new age.
+ */
+static void vamdgpu_event_give_back(struct vamdgpu_event *ev)
+{
+	struct vamdgpu_waiter *waiter;
+
+	ev->signaled = list_empty(&ev->waiters);
+	list_for_each_entry(waiter, &ev->waiters, link) {
+		waiter->activated = true;
+		waiter->consumed = true;
+		vamdgpu_wait_wake(waiter);
+	}
+}
+
 static void vamdgpu_wait_unhook_all(struct vamdgpu_process *p,
 				    struct vamdgpu_wait *wait, bool give_back)
 {
@@ -99,12 +118,13 @@ static void vamdgpu_wait_unhook_all(struct vamdgpu_process *p,
 	lockdep_assert_held(&p->event_lock);
 	for (i = 0; i < wait->n; i++) {
 		waiter = &wait->waiters[i];
-		if (!waiter->event)
-			continue;
-		list_del(&waiter->link);
-		/* Somebody else may still want what this wait was given. */
-		if (give_back && waiter->consumed)
-			waiter->event->signaled = true;
+		if (waiter->event)
+			list_del(&waiter->link);
+	}
+	for (i = 0; give_back && i < wait->n; i++) {
+		waiter = &wait->waiters[i];
+		if (waiter->event && waiter->consumed)
+			vamdgpu_event_give_back(waiter->event);
 	}
 }
 
@@ -116,7 +136,7 @@ static int vamdgpu_wait_begin(struct vamdgpu_process *p,
 	u32 i;
 	int err = 0;
 
-	spin_lock_irq(&p->event_lock);
+	spin_lock(&p->event_lock);
 	/* All or nothing: an unknown id must not consume another's signal. */
 	for (i = 0; i < wait->n && !err; i++)
 		if (!vamdgpu_event_find(p, events[i].event_id))
@@ -129,7 +149,7 @@ static int vamdgpu_wait_begin(struct vamdgpu_process *p,
 				events[i].signal_event_data.last_event_age;
 		vamdgpu_wait_hook(&wait->waiters[i], ev);
 	}
-	spin_unlock_irq(&p->event_lock);
+	spin_unlock(&p->event_lock);
 	return err;
 }
 
@@ -194,17 +214,17 @@ static int vamdgpu_wait_run(struct vamdgpu_process *p,
 	long left = 1;
 
 	for (;;) {
-		spin_lock_irq(&p->event_lock);
+		spin_lock(&p->event_lock);
 		state = vamdgpu_wait_look(p, wait);
 		if (state != VAMDGPU_WAIT_PENDING || left <= 0)
 			break;
-		spin_unlock_irq(&p->event_lock);
+		spin_unlock(&p->event_lock);
 		left = vamdgpu_wait_sleep(wait, args->timeout, deadline);
 	}
 	if (state == VAMDGPU_WAIT_COMPLETE)
 		vamdgpu_wait_collect(wait, events);
 	vamdgpu_wait_unhook_all(p, wait, state != VAMDGPU_WAIT_COMPLETE);
-	spin_unlock_irq(&p->event_lock);
+	spin_unlock(&p->event_lock);
 
 	if (state == VAMDGPU_WAIT_PENDING && left < 0) {
 		args->timeout = vamdgpu_wait_left_ms(args->timeout, deadline);

@@ -127,12 +127,16 @@ static void replay(struct vamdgpu_queue *q, unsigned int delay_ms)
  * GPU, every queue that exists now fails; their faults need no answer. Queues
  * first: who sees the event finds them stopped.
  */
-static void memory_exception(struct vamdgpu_pdd *pdd, u64 va,
+static void memory_exception(struct vamdgpu_pdd *pdd,
+			     struct vamdgpu_queue *faulter, u64 va,
 			     enum kfd_svm_fault_outcome outcome)
 {
 	struct vamdgpu_queue *q, *tmp;
 
 	scoped_guard(spinlock, &pdd->fault_lock) {
+		/* Destroyed meanwhile: nobody is left whose fault it is. */
+		if (faulter->gone)
+			return;
 		list_for_each_entry_safe(q, tmp, &pdd->faults, fault_link)
 			list_del_init(&q->fault_link);
 		gfx9_vm_fail_queues(pdd->vm);
@@ -162,7 +166,7 @@ static void serve(struct vamdgpu_pdd *pdd, struct vamdgpu_queue *q, u64 va,
 	case KFD_SVM_FAULT_NO_MAPPING:
 	case KFD_SVM_FAULT_NO_ACCESS:
 	case KFD_SVM_FAULT_READ_ONLY:
-		memory_exception(pdd, va, outcome);
+		memory_exception(pdd, q, va, outcome);
 		break;
 	case KFD_SVM_FAULT_GONE:
 		/* The queue stays parked until it is destroyed, soon. */

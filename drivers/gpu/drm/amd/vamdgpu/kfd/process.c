@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Processes: one object for each mm that has opened /dev/kfd.
+ * Processes: one object for each mm and thread group that has opened /dev/kfd.
  *
  * As upstream, a process lives as long as its mm, however often the file is closed
  * and opened again in between: the mm holds a reference. It ends in two steps,
@@ -12,8 +12,8 @@
  *     and drops the mm's reference.
  *  2. The last reference goes: what is left goes, and with it the object.
  *
- * Unloading the module, which nobody has open then, takes the mm's reference away
- * from those that still live.
+ * The module stays loaded until then. A child that shares the mm (vfork, CLONE_VM)
+ * is a process of its own, as its calls on the other's file are refused.
  */
 #include "vamdgpu.h"
 
@@ -69,9 +69,6 @@ static void vamdgpu_process_exit_work(struct work_struct *work)
  * The mm dies. No ioctl is under way, as each would hold the mm; the lock is
  * contended only by step 2 above, which never waits for this callback with the
  * lock held.
- *
- * vamdgpu_processes_lock: module exit looks for references to take away, then
- * drains the workqueue. It sees either ours or our work.
  */
 static void vamdgpu_process_mm_release(void *client)
 {
@@ -226,7 +223,8 @@ static struct vamdgpu_process *vamdgpu_process_find_locked(struct mm_struct *mm)
 
 	lockdep_assert_held(&vamdgpu_processes_lock);
 	list_for_each_entry(p, &vamdgpu_processes, link)
-		if (p->mm == mm && kref_get_unless_zero(&p->ref))
+		if (p->mm == mm && p->leader == task_tgid(current) &&
+		    kref_get_unless_zero(&p->ref))
 			return p;
 	return NULL;
 }
@@ -245,9 +243,9 @@ static int vamdgpu_process_insert_locked(struct vamdgpu_process *p)
 		if (other->tgid == p->tgid)
 			vamdgpu_sysfs_proc_remove(other);
 	p->pasid = ++vamdgpu_last_pasid;
-	list_add(&p->link, &vamdgpu_processes);
 	err = vamdgpu_sysfs_proc_add(p);
 	if (!err) {
+		list_add(&p->link, &vamdgpu_processes);
 		p->held_by_mm = true;
 		kref_get(&p->ref);
 	}
@@ -324,26 +322,11 @@ int vamdgpu_process_module_init(void)
 	return vamdgpu_exit_wq ? 0 : -ENOMEM;
 }
 
-static struct vamdgpu_process *vamdgpu_process_take_from_mm(void)
-{
-	struct vamdgpu_process *p;
-
-	guard(mutex)(&vamdgpu_processes_lock);
-	list_for_each_entry(p, &vamdgpu_processes, link) {
-		if (p->held_by_mm) {
-			p->held_by_mm = false;
-			return p;
-		}
-	}
-	return NULL;
-}
-
-/* No file is open. */
+/*
+ * No process is left: each holds the module through the core until its
+ * kfd_svm_destroy(). The work that did that may not have returned yet.
+ */
 void vamdgpu_process_module_exit(void)
 {
-	struct vamdgpu_process *p;
-
-	while ((p = vamdgpu_process_take_from_mm()))
-		vamdgpu_process_put(p);
 	destroy_workqueue(vamdgpu_exit_wq);
 }
