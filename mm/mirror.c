@@ -150,6 +150,7 @@ static void mirror_init(struct hmm_mirror *mirror, struct hmm_mirror_mm *hmm,
 	INIT_LIST_HEAD(&mirror->link);
 	mutex_init(&mirror->regions_lock);
 	xa_init(&mirror->regions);
+	mirror->nr_regions = 0;
 	spin_lock_init(&mirror->tree_lock);
 	mirror->tree = RB_ROOT_CACHED;
 	mirror->settled_seq = 0;

@@ -24,6 +24,8 @@
 #define REGION_SHIFT	30
 #define REGION_LEN	BIT(REGION_SHIFT)
 #define REGION_NR_SPANS	8
+/* 128 TiB, all there is with four levels of page tables. */
+#define REGION_NR_MAX	BIT(17)
 
 /* Half open, in bytes. */
 struct region_span {
@@ -257,7 +259,10 @@ static int region_insert(struct hmm_mirror *mirror, unsigned long index)
 
 	lockdep_assert_held(&mirror->regions_lock);
 
-	region = kzalloc(sizeof(*region), GFP_KERNEL);
+	/* User space chooses how much of its address space is watched. */
+	if (mirror->nr_regions >= REGION_NR_MAX)
+		return -ENOMEM;
+	region = kzalloc(sizeof(*region), GFP_KERNEL_ACCOUNT);
 	if (!region)
 		return -ENOMEM;
 	region->mirror = mirror;
@@ -267,7 +272,7 @@ static int region_insert(struct hmm_mirror *mirror, unsigned long index)
 	region->nr_spans = 1;
 
 	/* After the insertion nothing may fail: removing could sleep for long. */
-	err = xa_reserve(&mirror->regions, index, GFP_KERNEL);
+	err = xa_reserve(&mirror->regions, index, GFP_KERNEL_ACCOUNT);
 	if (err)
 		goto err_free;
 	err = mmu_interval_notifier_insert(&region->sub, mirror->mm,
@@ -279,6 +284,7 @@ static int region_insert(struct hmm_mirror *mirror, unsigned long index)
 	/* A callback may have made it a later one: as good. */
 	region->born_seq = READ_ONCE(region->sub.invalidate_seq);
 	xa_store(&mirror->regions, index, region, GFP_KERNEL);
+	mirror->nr_regions++;
 	return 0;
 
 err_release:
@@ -399,6 +405,7 @@ void hmm_mirror_regions_remove(struct hmm_mirror *mirror)
 		xa_erase(&mirror->regions, index);
 		kfree(region);
 		hmm_mirror_live_dec(HMM_MIRROR_LIVE_REGION);
+		cond_resched();
 	}
 	xa_destroy(&mirror->regions);
 }

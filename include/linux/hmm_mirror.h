@@ -197,6 +197,7 @@ struct hmm_mirror_ops {
  * @link: in the mm's list of mirrors, under the lock in @hmm
  * @regions_lock: serialises the making of regions; taken before mmap_lock
  * @regions: notifier regions by address; grows under @regions_lock, read freely
+ * @nr_regions: in @regions, under @regions_lock; internal
  * @tree_lock: guards all below but the wait queue and the work, and the sequences
  *	of regions and ranges; innermost
  * @tree: registered ranges
@@ -215,6 +216,7 @@ struct hmm_mirror {
 	struct list_head link;
 	struct mutex regions_lock;	/* makes regions */
 	struct xarray regions;
+	unsigned long nr_regions;
 	spinlock_t tree_lock;	/* the rest, and all sequences */
 	struct rb_root_cached tree;
 	unsigned long settled_seq;
