@@ -23,7 +23,7 @@
  */
 
 /* Nodes kept for cutting holes, see kfd_svm_attr_remove(). */
-#define KFD_SVM_ATTR_RESERVE	64
+#define KFD_SVM_ATTR_RESERVE	256
 
 /**
  * struct kfd_svm_attr - the attributes of a page

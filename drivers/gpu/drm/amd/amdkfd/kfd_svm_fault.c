@@ -114,34 +114,17 @@ static bool check_attrs(struct kfd_svm *svm, struct fault *fault,
 	return false;
 }
 
-/* Does a memory object of any GPU take addresses of first..last? */
-static bool is_va_busy(struct kfd_svm *svm, unsigned long first,
-		       unsigned long last)
-{
-	unsigned int i;
-
-	kfd_svm_for_each_gpu(i, svm, kfd_svm_bound_gpus(svm)) {
-		struct kfd_svm_span span = {
-			.first_va = (u64)first << PAGE_SHIFT,
-			.last_va = (((u64)last + 1) << PAGE_SHIFT) - 1,
-		};
-
-		if (svm->gpus[i].gpu->desc.ops->va_busy(svm->gpus[i].vm, &span))
-			return true;
-	}
-	return false;
-}
-
 /* Register the window of memory nobody registered. mmap_lock held. */
 static int auto_register(struct kfd_svm *svm, struct vm_area_struct *vma,
 			 struct fault *fault)
 {
 	struct kfd_svm_attr_update update;
 	unsigned int changed;
+	int err;
 
-	if (is_va_busy(svm, fault->page, fault->page))
+	if (kfd_svm_is_va_busy(svm, fault->page, fault->page))
 		return -EADDRINUSE;
-	if (is_va_busy(svm, fault->first, fault->last)) {
+	if (kfd_svm_is_va_busy(svm, fault->first, fault->last)) {
 		fault->first = fault->page;
 		fault->last = fault->page;
 	}
@@ -150,8 +133,10 @@ static int auto_register(struct kfd_svm *svm, struct vm_area_struct *vma,
 		update.set_preferred = true;
 		update.preferred = KFD_SVM_LOC_SYSMEM;
 	}
-	return kfd_svm_commit_attr(svm, fault->first, fault->last, &update,
-				   &changed);
+	err = kfd_svm_commit_attr(svm, fault->first, fault->last, &update,
+				  &changed);
+	/* An object came into the window just now: look again. */
+	return err == -EADDRINUSE ? -EAGAIN : err;
 }
 
 /*
@@ -197,6 +182,7 @@ static enum kfd_svm_fault_outcome outcome_of(int err, bool write)
 		return write ? KFD_SVM_FAULT_READ_ONLY : KFD_SVM_FAULT_NO_MAPPING;
 	case -EFAULT:
 	case -EHWPOISON:
+	case -EOPNOTSUPP:	/* memory the device cannot reach */
 		return KFD_SVM_FAULT_NO_MAPPING;
 	default:
 		return KFD_SVM_FAULT_BACKOFF;

@@ -39,18 +39,9 @@ static int check_vmas(struct mm_struct *mm, unsigned long start_va,
 /* No memory object of any GPU lives in the span. */
 static int check_objects(struct kfd_svm *svm, u64 start_va, u64 len)
 {
-	unsigned int i;
-
-	kfd_svm_for_each_gpu(i, svm, kfd_svm_bound_gpus(svm)) {
-		struct kfd_svm_span span = {
-			.first_va = start_va,
-			.last_va = start_va + len - 1,
-		};
-
-		if (svm->gpus[i].gpu->desc.ops->va_busy(svm->gpus[i].vm, &span))
-			return -EADDRINUSE;
-	}
-	return 0;
+	return kfd_svm_is_va_busy(svm, start_va >> PAGE_SHIFT,
+				  (start_va + len - 1) >> PAGE_SHIFT) ?
+		       -EADDRINUSE : 0;
 }
 
 /*
@@ -268,7 +259,8 @@ int kfd_svm_set_attr(struct kfd_svm *svm, u64 start_va, u64 len, u32 nattr,
 
 	if (err)
 		return err;
-	mutex_lock(&svm->op_lock);
+	if (mutex_lock_killable(&svm->op_lock))
+		return -EINTR;
 	err = set_attr_locked(svm, start_va, len, nattr, attrs);
 	mutex_unlock(&svm->op_lock);
 	return err;
@@ -400,18 +392,20 @@ EXPORT_SYMBOL_NS_GPL(kfd_svm_xnack, KFD_SVM);
  *
  * The front end refuses (-EBUSY) while the process has a user queue. Access
  * defaults of ranges registered before stay what they were. Turning it off maps
- * what the GPUs have access to, since they cannot fault any more; what cannot
- * be mapped now waits for the next kfd_svm_set_attr().
+ * what the GPUs have access to, since they cannot fault any more; if that fails
+ * the mode stays on.
  *
  * Context: may sleep, takes mmap_lock.
- * Return: 0; -EPERM: a GPU of the process cannot replay faults.
+ * Return: 0; -EPERM: a GPU of the process cannot replay faults; turning it off:
+ * -ENOMEM, -EAGAIN: lost every race against CPU changes; -EINTR; -ESRCH.
  */
 int kfd_svm_set_xnack(struct kfd_svm *svm, bool on)
 {
 	unsigned int i;
 	int err = 0;
 
-	mutex_lock(&svm->op_lock);
+	if (mutex_lock_killable(&svm->op_lock))
+		return -EINTR;
 	if (svm->xnack == on)
 		goto out_unlock;
 	for (i = 0; on && i < svm->nr_gpus; i++)
@@ -422,9 +416,17 @@ int kfd_svm_set_xnack(struct kfd_svm *svm, bool on)
 	mutex_lock(&svm->update_lock);
 	WRITE_ONCE(svm->xnack, on);
 	mutex_unlock(&svm->update_lock);
-	/* No queue exists, so a failure here can wait: it is seen at its use. */
-	if (!on)
-		map_after_set(svm, 0, ULONG_MAX);
+	if (on)
+		goto out_unlock;
+	err = map_after_set(svm, 0, ULONG_MAX);
+	/* As after SET, touching memory that cannot be had is the program's fault. */
+	if (err == -EFAULT)
+		err = 0;
+	if (err) {
+		mutex_lock(&svm->update_lock);
+		WRITE_ONCE(svm->xnack, true);
+		mutex_unlock(&svm->update_lock);
+	}
 out_unlock:
 	mutex_unlock(&svm->op_lock);
 	return err;

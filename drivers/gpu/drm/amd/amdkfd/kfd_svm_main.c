@@ -15,6 +15,9 @@
 
 #include "kfd_svm_trace.h"
 
+/* How often binding a vm fights for memory that the CPU changes meanwhile. */
+#define BIND_TRIES	10
+
 struct workqueue_struct *kfd_svm_wq;
 
 static unsigned int default_granularity = KFD_SVM_DEFAULT_GRANULARITY;
@@ -106,6 +109,24 @@ u64 kfd_svm_bound_gpus(struct kfd_svm *svm)
 	return bound;
 }
 
+/* Does a memory object of any GPU take addresses of first..last? */
+bool kfd_svm_is_va_busy(struct kfd_svm *svm, unsigned long first,
+			unsigned long last)
+{
+	unsigned int i;
+
+	kfd_svm_for_each_gpu(i, svm, kfd_svm_bound_gpus(svm)) {
+		struct kfd_svm_span span = {
+			.first_va = (u64)first << PAGE_SHIFT,
+			.last_va = (((u64)last + 1) << PAGE_SHIFT) - 1,
+		};
+
+		if (svm->gpus[i].gpu->desc.ops->va_busy(svm->gpus[i].vm, &span))
+			return true;
+	}
+	return false;
+}
+
 /* What a page nobody registered has. */
 void kfd_svm_default_attr(struct kfd_svm *svm, struct kfd_svm_attr *attr)
 {
@@ -120,7 +141,14 @@ void kfd_svm_default_attr(struct kfd_svm *svm, struct kfd_svm_attr *attr)
 
 /*
  * Apply @update to the attributes of first..last, all or nothing.
- * Return: 0 with KFD_SVM_CHANGED_* in *@changed; -ENOMEM; -ESRCH.
+ * Return: 0 with KFD_SVM_CHANGED_* in *@changed; -ENOMEM; -ESRCH; -EADDRINUSE.
+ *
+ *   here                                  front end maps a memory object
+ *     update_lock                           claims the span
+ *     va_busy()? no: register               kfd_svm_range_registered()?
+ *     update_unlock                           takes update_lock
+ *
+ * Each announces itself before it looks for the other, so not both succeed.
  */
 int kfd_svm_commit_attr(struct kfd_svm *svm, unsigned long first,
 			unsigned long last,
@@ -141,6 +169,8 @@ int kfd_svm_commit_attr(struct kfd_svm *svm, unsigned long first,
 			err = -ESRCH;
 		else if (svm->attrs.nr + need > KFD_SVM_MAX_RANGES)
 			err = -ENOMEM;
+		else if (kfd_svm_is_va_busy(svm, first, last))
+			err = -EADDRINUSE;
 		if (err || pool.nr >= need)
 			break;
 		spare = KFD_SVM_ATTR_RESERVE - svm->attrs.reserve.nr;
@@ -170,9 +200,10 @@ static void housekeep_worker(struct work_struct *work)
 	struct kfd_svm_attr_pool pool = {};
 	int err;
 
-	mutex_lock(&svm->op_lock);
-	kfd_svm_blocks_reap(svm);
-	/* Failure is no harm: the next unmap asks again. */
+	/*
+	 * The reserve first, and without op_lock: unmaps use it up while somebody
+	 * holds that for long. Failure is no harm: the next unmap asks again.
+	 */
 	err = kfd_svm_attr_pool_fill(&pool, KFD_SVM_ATTR_RESERVE);
 	if (!err) {
 		mutex_lock(&svm->update_lock);
@@ -181,6 +212,9 @@ static void housekeep_worker(struct work_struct *work)
 		mutex_unlock(&svm->update_lock);
 	}
 	kfd_svm_attr_pool_drain(&pool);
+
+	mutex_lock(&svm->op_lock);
+	kfd_svm_blocks_reap(svm);
 	mutex_unlock(&svm->op_lock);
 }
 
@@ -374,6 +408,7 @@ int kfd_svm_bind_vm(struct kfd_svm *svm, u32 user_gpu_id, void *vm)
 {
 	struct kfd_svm_pgpu *pgpu;
 	int gpu, missing, err = 0;
+	unsigned int tries;
 
 	mutex_lock(&svm->op_lock);
 	gpu = kfd_svm_gpu_index(svm, user_gpu_id);
@@ -392,9 +427,10 @@ int kfd_svm_bind_vm(struct kfd_svm *svm, u32 user_gpu_id, void *vm)
 	if (svm->evicted)
 		pgpu->gpu->desc.ops->quiesce(vm);
 	mutex_unlock(&svm->update_lock);
-	/* Errors are seen where the memory is used. */
-	if (svm->used)
-		kfd_svm_map_eager(svm, 0, ULONG_MAX, &missing);
+	/* No queue runs on it yet, so it may take a while; it must not be left. */
+	for (tries = 0; svm->used && tries < BIND_TRIES; tries++)
+		if (kfd_svm_map_eager(svm, 0, ULONG_MAX, &missing) != -EAGAIN)
+			break;
 out_unlock:
 	mutex_unlock(&svm->op_lock);
 	return err;

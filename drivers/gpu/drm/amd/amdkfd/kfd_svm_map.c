@@ -175,11 +175,19 @@ static struct kfd_svm_extents *install(struct kfd_svm *svm, struct prep *prep)
 	struct kfd_svm_block *block = prep->block;
 	struct kfd_svm_mapping *map = block->gpu[prep->gpu];
 	unsigned long base = kfd_svm_block_first(block);
+	struct kfd_svm_pgpu *pgpu = &svm->gpus[prep->gpu];
 	struct kfd_svm_extents *old = map->exts;
 	unsigned int page, end, i;
+	bool stop;
 
 	lockdep_assert_held(&svm->update_lock);
 
+	/* A GPU that cannot replay must not meet the gap. */
+	stop = !svm->xnack && !svm->evicted &&
+	       bitmap_intersects(map->mapped, prep->replace,
+				 KFD_SVM_BLOCK_PAGES);
+	if (stop)
+		pgpu->gpu->desc.ops->quiesce(pgpu->vm);
 	/* Replaced pages go first: their leaf may be larger than the window. */
 	for (page = 0; kfd_svm_bits_next_run(prep->replace, &page, &end,
 					     KFD_SVM_BLOCK_PAGES - 1);
@@ -197,6 +205,8 @@ static struct kfd_svm_extents *install(struct kfd_svm *svm, struct prep *prep)
 					   svm->new_exts[i].first,
 					   kfd_svm_extent_last(&svm->new_exts[i]),
 					   true);
+	if (stop)
+		pgpu->gpu->desc.ops->resume(pgpu->vm);
 	return old;
 }
 
@@ -429,18 +439,21 @@ int kfd_svm_populate(struct kfd_svm *svm, struct kfd_svm_populate *pop)
 	pop->missing = 0;
 	pop->page_err = 0;
 	block = kfd_svm_block_get(svm, index, pop->gpus);
-	if (IS_ERR(block))
-		return PTR_ERR(block);
+	if (IS_ERR(block)) {
+		err = PTR_ERR(block);
+		goto out_tidy;
+	}
 	err = reserve_tables(svm, index, pop->gpus) ?: reserve_extents(svm);
 	if (err)
-		return err;
+		goto out_tidy;
 	err = hmm_mirror_range_register(&range, &svm->mirror,
 					pop->first << PAGE_SHIFT,
 					((pop->last + 1) << PAGE_SHIFT) - 1);
 	if (err)
-		return err;
+		goto out_tidy;
 	err = populate_range(svm, pop, &range);
 	hmm_mirror_range_unregister(&range);
+out_tidy:
 	/* The block may have been made in vain. */
 	if (err || pop->missing || pop->page_err)
 		queue_work(kfd_svm_wq, &svm->housekeep_work);
@@ -529,10 +542,11 @@ void kfd_svm_block_prune_wants(struct kfd_svm *svm, struct kfd_svm_block *block)
 }
 
 /*
- * Map first..last for every GPU that maps it eagerly. Goes on past failures.
- * Memory that cannot be had is no failure; *@missing says what user space is
- * told of it: 0, -EFAULT or -EHWPOISON.
- * Return: 0 or the last error: -EAGAIN, -ENOMEM, -EINTR, -ESRCH.
+ * Map first..last for every GPU that maps it eagerly. Memory that cannot be had
+ * is no failure; *@missing says what user space is told of it: 0, -EFAULT or
+ * -EHWPOISON. Stops where going on would not do better: a span may have millions
+ * of blocks, and what is out of memory for one is for the next.
+ * Return: 0 or an error: -EAGAIN, -ENOMEM, -EINTR, -ESRCH.
  */
 int kfd_svm_map_eager(struct kfd_svm *svm, unsigned long first,
 		      unsigned long last, int *missing)
@@ -548,7 +562,10 @@ int kfd_svm_map_eager(struct kfd_svm *svm, unsigned long first,
 		if (!pop.gpus)
 			continue;
 		err = kfd_svm_populate(svm, &pop) ?: err;
-		if (err == -ESRCH || err == -EAGAIN || err == -EINTR)
+		if (fatal_signal_pending(current))
+			err = -EINTR;
+		if (err == -ESRCH || err == -EAGAIN || err == -EINTR ||
+		    err == -ENOMEM)
 			break;
 		*missing = pop.missing ?: *missing;
 		cond_resched();

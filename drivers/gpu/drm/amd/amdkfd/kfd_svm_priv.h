@@ -234,6 +234,8 @@ struct kfd_svm_populate {
 extern struct workqueue_struct *kfd_svm_wq;
 int kfd_svm_gpu_index(struct kfd_svm *svm, u32 user_gpu_id);
 u64 kfd_svm_bound_gpus(struct kfd_svm *svm);
+bool kfd_svm_is_va_busy(struct kfd_svm *svm, unsigned long first,
+			unsigned long last);
 void kfd_svm_default_attr(struct kfd_svm *svm, struct kfd_svm_attr *attr);
 int kfd_svm_commit_attr(struct kfd_svm *svm, unsigned long first,
 			unsigned long last,

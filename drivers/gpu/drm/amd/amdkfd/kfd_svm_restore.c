@@ -8,8 +8,9 @@
  * block that fails for a passing reason is tried again after 1 ms, 2 ms, ... up
  * to 1 s of its own; the others do not wait for it, but the queues wait for all.
  * Memory that cannot be had (no VMA, PROT_NONE) does not hold them up: touching
- * it is the program's fault. It stays wanted, so that an mprotect() back, which
- * arrives as an invalidation, brings it back.
+ * it is the program's fault. It stays wanted, so that an mprotect() back brings it
+ * back, where that arrives as an invalidation: memory in a GiB of which nothing was
+ * ever touched sends none and has to be set again.
  */
 #include "kfd_svm_priv.h"
 
@@ -145,9 +146,13 @@ static void finish_try(struct kfd_svm *svm, struct kfd_svm_block *block, int err
 		block->next_try = jiffies + max(1UL, msecs_to_jiffies(ms));
 		return;
 	}
-	block->failures = 0;
-	if (!block->hit)
+	if (!block->hit) {
+		block->failures = 0;
 		kfd_svm_block_clear_pending(svm, block);
+	} else if (++block->failures > SPARE_TRIES) {
+		/* Taken away again each time: not at the cost of a whole CPU. */
+		block->next_try = jiffies + 1;
+	}
 }
 
 /*

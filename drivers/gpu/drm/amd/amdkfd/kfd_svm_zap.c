@@ -17,6 +17,9 @@
 
 #include "kfd_svm_trace.h"
 
+/* Done at a time where update_lock can be given up in between: 128 MiB. */
+#define ZAP_SLICE_PAGES		(64UL * KFD_SVM_BLOCK_PAGES)
+
 /**
  * struct zap - a zap under way
  * @svm: the process
@@ -205,17 +208,6 @@ void kfd_svm_zap(struct kfd_svm *svm, unsigned long first, unsigned long last,
 	zap_run(&zap);
 }
 
-/* Write what is mapped in first..last again: its attributes changed. */
-void kfd_svm_rewrite(struct kfd_svm *svm, unsigned long first,
-		     unsigned long last)
-{
-	struct zap zap = {
-		.svm = svm, .first = first, .last = last,
-		.gpus = KFD_SVM_ALL_GPUS, .keep = true,
-	};
-
-	zap_run(&zap);
-}
 
 /* Nothing of first..last is to be restored for @gpus any more. */
 static void forget_wants(struct kfd_svm *svm, unsigned long first,
@@ -244,23 +236,91 @@ static void forget_wants(struct kfd_svm *svm, unsigned long first,
 	}
 }
 
-/* Take first..last from every GPU that has no access to it (any more). */
+static u64 without_access(const struct kfd_svm_attr_range *range)
+{
+	return ~(range->attr.access | range->attr.in_place);
+}
+
+/* Last page of the slice of @first..@last that begins at @first. */
+static unsigned long slice_last(unsigned long first, unsigned long last)
+{
+	return min(last, first | (ZAP_SLICE_PAGES - 1));
+}
+
+/* Others wait for update_lock, reclaim among them. op_lock keeps SET away. */
+static void breathe(struct kfd_svm *svm)
+{
+	mutex_unlock(&svm->update_lock);
+	cond_resched();
+	mutex_lock(&svm->update_lock);
+}
+
+/*
+ * Take first..last from every GPU that has no access to it (any more). Gives up
+ * update_lock now and then; what is not done yet still is as it was.
+ */
 void kfd_svm_revoke(struct kfd_svm *svm, unsigned long first,
 		    unsigned long last)
 {
-	struct kfd_svm_attr_range *range;
+	struct kfd_svm_attr_range *range, *next;
+	unsigned long from, to, limit;
+	u64 gpus;
 
+	lockdep_assert_held(&svm->op_lock);
 	lockdep_assert_held(&svm->update_lock);
 
-	kfd_svm_attr_for_each(range, &svm->attrs, first, last) {
-		u64 gpus = ~(range->attr.access | range->attr.in_place);
-		unsigned long from = max(first, range->first);
-		unsigned long to = min(last, range->last);
-
+	while ((range = kfd_svm_attr_first(&svm->attrs, first, last))) {
+		gpus = without_access(range);
+		from = max(first, range->first);
+		limit = slice_last(from, last);
+		to = min(limit, range->last);
+		/* Ranges that differ in other things are one here. */
+		while (to < limit && (next = kfd_svm_attr_next(range, limit)) &&
+		       next->first == to + 1 && without_access(next) == gpus) {
+			range = next;
+			to = min(limit, range->last);
+		}
 		kfd_svm_zap(svm, from, to, gpus);
 		forget_wants(svm, from, to, gpus);
+		if (to == last)
+			break;
+		first = to + 1;
+		breathe(svm);
 	}
 	kfd_svm_resume_if_restored(svm);
+}
+
+/*
+ * Write what is mapped in first..last again: its attributes changed. Gives up
+ * update_lock as kfd_svm_revoke() does.
+ */
+void kfd_svm_rewrite(struct kfd_svm *svm, unsigned long first,
+		     unsigned long last)
+{
+	struct zap zap = {
+		.svm = svm, .gpus = KFD_SVM_ALL_GPUS, .keep = true,
+	};
+	struct kfd_svm_block *block;
+	unsigned long index;
+
+	lockdep_assert_held(&svm->op_lock);
+	lockdep_assert_held(&svm->update_lock);
+
+	for (;;) {
+		/* A span may be all of user space, with little mapped. */
+		index = kfd_svm_block_of(first);
+		block = xa_find(&svm->blocks, &index, kfd_svm_block_of(last),
+				XA_PRESENT);
+		if (!block)
+			return;
+		zap.first = max(first, kfd_svm_block_first(block));
+		zap.last = slice_last(zap.first, last);
+		zap_run(&zap);
+		if (zap.last == last)
+			return;
+		first = zap.last + 1;
+		breathe(svm);
+	}
 }
 
 /*
@@ -362,9 +422,13 @@ void kfd_svm_invalidate(struct hmm_mirror *mirror,
 	if (kfd_svm_attr_remove(&svm->attrs, first, last) &&
 	    svm->attrs.reserve.nr < KFD_SVM_ATTR_RESERVE)
 		queue_work(kfd_svm_wq, &svm->housekeep_work);
-	if (svm->attrs.lost_pages != lost)
+	if (svm->attrs.lost_pages != lost) {
 		trace_kfd_svm_attr_lost(svm->tgid, first,
 					svm->attrs.lost_pages - lost);
+		/* Nothing stays mapped that nobody has registered. */
+		evict_resident(svm, 0, ULONG_MAX >> PAGE_SHIFT);
+		kfd_svm_zap(svm, 0, ULONG_MAX >> PAGE_SHIFT, KFD_SVM_ALL_GPUS);
+	}
 	forget_wants(svm, first, last, KFD_SVM_ALL_GPUS);
 	kfd_svm_resume_if_restored(svm);
 }
