@@ -33,6 +33,7 @@
 #define CONF_VIRTUAL	0x08	/* needs the virtual GPU */
 #define CONF_ROOT	0x10	/* needs root */
 #define CONF_LONG	0x20	/* only with --long */
+#define CONF_INJECT	0x40	/* only with --inject: makes kernel allocations fail */
 
 struct conf_case {
 	const char *name;
@@ -54,7 +55,7 @@ extern const struct conf_group attr_group, bigfile_group, errno_group,
 	exception_group, fork_group, idle_group, isolation_group, kfdtest_group,
 	life_group, limits_group, mm_group, nth_group, owner_group, overlap_group,
 	race_group, residency_group, ring_group, sdma_group, struct_group,
-	xnack_group;
+	wait_group, xnack_group;
 
 enum conf_xnack { CONF_XNACK_ANY, CONF_XNACK_OFF, CONF_XNACK_ON };
 

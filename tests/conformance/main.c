@@ -11,7 +11,7 @@ static const struct conf_group *const groups[] = {
 	&struct_group, &owner_group, &errno_group, &attr_group,
 	&overlap_group, &xnack_group, &kfdtest_group, &sdma_group, &mm_group,
 	&bigfile_group, &fork_group, &exception_group, &isolation_group, &life_group,
-	&limits_group, &ring_group, &race_group, &residency_group, &nth_group, &idle_group,
+	&limits_group, &ring_group, &race_group, &residency_group, &wait_group, &nth_group, &idle_group,
 };
 
 static const char usage[] =
@@ -23,6 +23,8 @@ static const char usage[] =
 "                     that cannot replay faults fails, with `both` it skips\n"
 "  --dir DIR          where files are made (default /tmp)\n"
 "  --long             also the cases that take minutes\n"
+"  --inject           also the cases that make kernel allocations fail; dma-debug\n"
+"                     may switch itself off over it, and says so in the log\n"
 "  --timeout SECONDS  of one case (default 120)\n"
 "  --tap              TAP on standard output (default)\n"
 "  --junit FILE       also write a JUnit report\n"
@@ -35,6 +37,7 @@ static const struct option options[] = {
 	{ "xnack", required_argument, NULL, 'x' },
 	{ "dir", required_argument, NULL, 'd' },
 	{ "long", no_argument, NULL, 'L' },
+	{ "inject", no_argument, NULL, 'I' },
 	{ "timeout", required_argument, NULL, 't' },
 	{ "tap", no_argument, NULL, 'T' },
 	{ "junit", required_argument, NULL, 'j' },
@@ -80,13 +83,13 @@ static void add_case(struct runner *r, const struct choice *ch,
 		runner_add(r, c, mode, name);
 }
 
-static void add_all(struct runner *r, const struct choice *ch, bool with_long)
+static void add_all(struct runner *r, const struct choice *ch, unsigned int optional)
 {
 	for (size_t g = 0; g < KT_ARRAY_SIZE(groups); g++) {
 		for (size_t i = 0; i < groups[g]->ncases; i++) {
 			const struct conf_case *c = &groups[g]->cases[i];
 
-			if ((c->flags & CONF_LONG) && !with_long)
+			if (c->flags & (CONF_LONG | CONF_INJECT) & ~optional)
 				continue;
 			if (c->flags & CONF_ONCE) {
 				add_case(r, ch, c, CONF_XNACK_ANY);
@@ -113,7 +116,7 @@ int main(int argc, char **argv)
 {
 	struct choice ch = { .on = true, .off = true };
 	struct runner r = { .timeout_s = 120 };
-	bool with_long = false;
+	unsigned int optional = 0;	/* flags asked for */
 	int opt;
 
 	if (argc > 2 && !strcmp(argv[1], "--exec-helper"))
@@ -131,7 +134,8 @@ int main(int argc, char **argv)
 		case 'n': conf_run.node = atoi(optarg); break;
 		case 'x': ok = parse_xnack(&ch, optarg); break;
 		case 'd': conf_run.dir = optarg; break;
-		case 'L': with_long = true; break;
+		case 'L': optional |= CONF_LONG; break;
+		case 'I': optional |= CONF_INJECT; break;
 		case 't': r.timeout_s = (unsigned int)atoi(optarg); break;
 		case 'T': break;
 		case 'j': r.junit = optarg; break;
@@ -149,7 +153,7 @@ int main(int argc, char **argv)
 		fputs(usage, stderr);
 		return 2;
 	}
-	add_all(&r, &ch, with_long);
+	add_all(&r, &ch, optional);
 	if (ch.list)
 		return 0;
 	if (!r.nruns) {

@@ -108,7 +108,9 @@ static void set_attr_row14_allocation_failure_is_ENOMEM(void **state)
 	assert_true(nth < MAX_NTH);
 	/* A sweep that injects nothing would prove nothing. */
 	assert_true(seen > 0 && failures > 0);
+	grant(p, 64 * KT_PAGE);
 	gpu_write32(p, 1);
+	assert_int_equal(*(uint32_t *)p, 1);
 	print_message("%u allocations, %u of them fail the call\n", seen, failures);
 }
 
@@ -197,10 +199,11 @@ static void create_calls_survive_allocation_failures(void **state)
 
 static const struct conf_case cases[] = {
 	CASE(set_attr_row14_allocation_failure_is_ENOMEM,
-	     CONF_BOTH | CONF_VIRTUAL | CONF_ROOT),
-	CASE(set_attr_row14_failure_while_mapping, CONF_OFF | CONF_VIRTUAL | CONF_ROOT),
+	     CONF_BOTH | CONF_VIRTUAL | CONF_ROOT | CONF_INJECT),
+	CASE(set_attr_row14_failure_while_mapping,
+	     CONF_OFF | CONF_VIRTUAL | CONF_ROOT | CONF_INJECT),
 	CASE(create_calls_survive_allocation_failures,
-	     CONF_ONCE | CONF_VIRTUAL | CONF_ROOT),
+	     CONF_ONCE | CONF_VIRTUAL | CONF_ROOT | CONF_INJECT),
 };
 
 CONF_GROUP(nth_group, cases);

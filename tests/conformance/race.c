@@ -15,7 +15,7 @@
 #include "conf.h"
 
 #define WINDOW KT_HUGE
-#define PAGES 8			/* looked at, at the start of the window */
+#define PAGES 16		/* dropped, at the start of the window: as a pipe holds */
 #define RACE_MS 3000
 /* On a machine that is busy otherwise the time alone would prove little. */
 #define MIN_ROUNDS 10
