@@ -39,7 +39,9 @@
  * EINVAL       GET (late): ACCESS_IN_PLACE, NO_ACCESS or an unknown type was
  *              asked for, or ACCESS with an unknown GPU id
  * EAGAIN       (late) SET lost every race against the CPU changing the range
- * EFAULT       (late) SET, XNACK off: memory of the range cannot be read
+ * EFAULT       (late) SET, XNACK off: memory of the range cannot be had, such as
+ *              that beyond the end of its file; memory that may not be read
+ *              (PROT_NONE) is left out without an error
  * ============ ==============================================================
  */
 
