@@ -208,7 +208,6 @@ void kfd_svm_zap(struct kfd_svm *svm, unsigned long first, unsigned long last,
 	zap_run(&zap);
 }
 
-
 /* Nothing of first..last is to be restored for @gpus any more. */
 static void forget_wants(struct kfd_svm *svm, unsigned long first,
 			 unsigned long last, u64 gpus)
