@@ -11,7 +11,8 @@ static const struct conf_group *const groups[] = {
 	&struct_group, &owner_group, &errno_group, &attr_group,
 	&overlap_group, &xnack_group, &kfdtest_group, &sdma_group, &mm_group,
 	&bigfile_group, &fork_group, &exception_group, &isolation_group, &life_group,
-	&limits_group, &ring_group, &race_group, &residency_group, &wait_group, &nth_group, &idle_group,
+	&limits_group, &ring_group, &race_group, &residency_group, &wait_group,
+	&nth_group, &idle_group,
 };
 
 static const char usage[] =
