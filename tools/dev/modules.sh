@@ -3,7 +3,7 @@
 # Kernel modules: built from a copy of the sources, one for each kernel, so that the
 # tree stays clean and the kernels do not disturb each other.
 
-MODULE_SOURCES=(Kbuild include mm drivers)
+MODULE_SOURCES=(Kbuild include mm drivers tests/module)
 MODULE_TREE=/usr/src/kfdsvm	# where the copy is seen inside the root
 
 # modules_key KERNEL DIRS: a folder name; a partial build has a folder of its own.
@@ -42,9 +42,10 @@ copy_sources()
 	done
 	mkdir -p "$to"
 	for source in "${MODULE_SOURCES[@]}"; do
-		[[ ! -e $REPO/$source ]] || sources+=("$REPO/$source")
+		# From the dot on paths are kept.
+		[[ ! -e $REPO/$source ]] || sources+=("$REPO/./$source")
 	done
-	in_root -- rsync -a --delete "${protect[@]}" "${sources[@]}" "$to/"
+	in_root -- rsync -aR --delete "${protect[@]}" "${sources[@]}" "$to/"
 }
 
 # compile_modules KERNEL TREE [MAKE_ARGUMENT]...: output with paths of the repository.
@@ -54,7 +55,7 @@ compile_modules()
 	shift 2
 	mapfile -t options < <(kernel_layers "$kernel")
 	make=(make -k -C "$(kernel_build_dir "$kernel")" M="$MODULE_TREE" -j "$JOBS"
-		KFDSVM_WERROR=1 CONFIG_DEBUG_INFO_BTF_MODULES= "$@")
+		KFDSVM_WERROR=1 KFDSVM_TESTS=1 CONFIG_DEBUG_INFO_BTF_MODULES= "$@")
 	if is_debug_kernel "$kernel"; then
 		make+=(KFDSVM_DEBUG=1)
 	fi
@@ -100,7 +101,7 @@ modules_locked()
 	# Only complete builds are ever loaded.
 	rm -rf "$base/new"
 	mkdir "$base/new"
-	for name in "${MODULES[@]}"; do
+	for name in "${MODULES[@]}" "${TEST_MODULES[@]}"; do
 		while IFS= read -r file; do
 			cp "$file" "$base/new/"
 		done < <(find "$base/src" -name "$name.ko")

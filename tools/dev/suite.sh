@@ -114,7 +114,7 @@ unit_locked()
 	if ((rc)); then
 		grep -E 'error|Error|undefined|\*\*\*' "$log" | head -n 40
 		result fail "unit build" "$((SECONDS - start)) s, ${log#"$REPO"/}"
-		results_save
+		results_save "$BUILD/results.$$"
 		return
 	fi
 	result pass "unit build" "$((SECONDS - start)) s"
@@ -135,22 +135,37 @@ unit_locked()
 		fi
 		judge "unit $name" "$rc" "$out" "$((SECONDS - start))"
 	done
-	results_save
+	results_save "$BUILD/results.$$"
 }
 
-# with_lock runs its command in a subshell; the figures come back through a file.
+# What a subshell has counted comes back through a file.
 results_save()
 {
-	printf 'passed=%d failed=%d skipped=%d failures=(%s)\n' \
-		"$passed" "$failed" "$skipped" "${failures[*]@Q}" >"$BUILD/results.$$"
+	printf 'more=(%d %d %d) more_failures=(%s)\n' \
+		"$passed" "$failed" "$skipped" "${failures[*]@Q}" >"$1"
+}
+
+# results_add FILE: no file, no result: that is a failure.
+results_add()
+{
+	local more=(0 1 0) more_failures=("no results in ${1##*/}")
+	# shellcheck source=/dev/null
+	[[ ! -e $1 ]] || . "$1"
+	passed=$((passed + more[0])) failed=$((failed + more[1])) skipped=$((skipped + more[2]))
+	failures+=("${more_failures[@]}")
+}
+
+unit_locked_alone()
+{
+	results_begin
+	unit_locked
 }
 
 unit_all()
 {
 	ensure_root
-	with_lock unit unit_locked
-	# shellcheck source=/dev/null
-	. "$BUILD/results.$$"
+	with_lock unit unit_locked_alone
+	results_add "$BUILD/results.$$"
 	rm -f "$BUILD/results.$$"
 }
 
@@ -164,8 +179,9 @@ cmd_unit()
 # --- VM tests
 #
 # A line of tests/vm/suites/*.list:  NAME | KERNELS | OPTIONS | COMMAND
-# KERNELS: all, stock, or names.  OPTIONS: words quick and long, and xnack= gpus= vram=
-# mem= smp= append= param=MODULE.NAME=VALUE allow=REGEX timeout=SECONDS (of this line).
+# KERNELS: all, stock, or names.  OPTIONS: words quick, long, icount, nogpu and powerfail (see
+# --power-fail; a boot of its own), and load= xnack= gpus= vram= mem= smp= machine= append=
+# param=MODULE.NAME=VALUE allow=REGEX timeout=SECONDS (of this line).
 
 trim()
 {
@@ -213,8 +229,12 @@ suite_lines()
 			case $word in
 			quick) quick=1 ;;
 			long) long=1 ;;
+			powerfail) boot+=" --power-fail --label $name" ;;
+			icount) boot+=" --icount" ;;
+			nogpu) boot+=" --no-gpu" ;;
 			timeout=*) timeout=${word#*=} ;;
-			xnack=* | gpus=* | vram=* | mem=* | smp=* | append=* | param=* | allow=*)
+			load=* | xnack=* | gpus=* | vram=* | mem=* | smp=* | machine=* | \
+				append=* | param=* | allow=*)
 				boot+=" --${word%%=*} ${word#*=}"
 				;;
 			*) die "suite line $name: unknown option $word" ;;
@@ -262,7 +282,7 @@ run_boot()
 	(
 		set -e
 		vm_prepare
-		vm_boot bash "$REPO/tests/vm/guest-suite.sh" "$dir/lines"
+		vm_run bash "$REPO/tests/vm/guest-suite.sh" "$dir/lines"
 	) >"$dir/out" 2>"$dir/err"
 	rc=$?
 	set -e
@@ -362,7 +382,7 @@ cmd_test()
 
 test_vm_part()
 {
-	local needed=()
+	local needed=() built=()
 	for kernel in "${kernels[@]}"; do
 		[[ -z $(suite_lines "$kernel" "$mode") ]] || needed+=("$kernel")
 	done
@@ -372,8 +392,36 @@ test_vm_part()
 	fi
 	for kernel in "${needed[@]}"; do
 		build_for_tests "modules for $kernel" build_modules "$kernel" || continue
-		vm_tests "$kernel" "$mode"
+		built+=("$kernel")
 	done
+	if ((${#built[@]} == 1)); then
+		vm_tests "${built[0]}" "$mode"
+	else
+		vm_tests_side_by_side "${built[@]}"
+	fi
+}
+
+# Most tests keep one core busy, so as many VMs run as there are slots. The slowest kernel
+# comes first; what each has to say is shown when it is done.
+vm_tests_side_by_side()
+{
+	local kernel dir
+	dir=$(mktemp -d "$BUILD/run/results.XXXXXX")
+	for kernel in $(printf '%s\n' "$@" | sort); do
+		(
+			results_begin
+			vm_tests "$kernel" "$mode" >"$dir/$kernel.out"
+			results_save "$dir/$kernel.results"
+		) &
+	done
+	for kernel in $(printf '%s\n' "$@" | sort); do
+		wait -n || :
+	done
+	for kernel; do
+		cat "$dir/$kernel.out"
+		results_add "$dir/$kernel.results"
+	done
+	rm -rf "$dir"
 }
 
 build_for_tests()
@@ -406,10 +454,4 @@ cmd_demo()
 	vm_prepare
 	[[ -x $vm_local/usr/local/bin/kfdsvm-demo ]] || die "demo: kfdsvm-demo is not built"
 	vm_boot kfdsvm-demo
-}
-
-cmd_bench()
-{
-	echo "dev: no benchmark exists yet" >&2
-	exit 2
 }

@@ -90,7 +90,8 @@ vm_defaults()
 {
 	vm_kernel=stock-7.3 vm_gpus='' vm_vram='' vm_xnack=1 vm_mem='' vm_smp=2 vm_append=''
 	vm_timeout=1800 vm_params=() vm_dirs='' vm_build=1 vm_load=1 vm_allow='' vm_leaks=''
-	vm_interactive=0 vm_label='' vm_qemu=() vm_env=() vm_userspace=1
+	vm_interactive=0 vm_label='' vm_qemu=() vm_env=() vm_userspace=1 vm_extra=() vm_icount=0 vm_gpu=1
+	vm_machine='' vm_pmem_file='' vm_power_fail=0 vm_may_reset=0
 }
 
 vm_option()
@@ -98,7 +99,10 @@ vm_option()
 	case $1 in
 	--no-build) vm_build=0; vm_used=1; return ;;
 	--no-modules) vm_load=0; vm_used=1; return ;;
+	--no-gpu) vm_gpu=0; vm_used=1; return ;;
 	--no-leak-check) vm_leaks=0; vm_used=1; return ;;
+	--power-fail) vm_power_fail=1; vm_used=1; return ;;
+	--icount) vm_icount=1 vm_smp=1; vm_used=1; return ;;
 	esac
 	(($# > 1)) || die "option $1 needs a value"
 	vm_used=2
@@ -114,7 +118,14 @@ vm_option()
 	--param) vm_params+=("$2") ;;
 	--env) vm_env+=("$2") ;;
 	--qemu) read -ra vm_qemu <<<"$2" ;;
+	--load) mapfile -t -O "${#vm_extra[@]}" vm_extra < <(tr , '\n' <<<"$2") ;;
 	--allow) vm_allow=$2 ;;
+	--label) vm_label=$2 ;;
+	--machine)
+		[[ $2 == edu || $2 == iommu || $2 == pmem ]] || die "no such machine: $2"
+		vm_machine=$2
+		;;
+	--pmem-file) vm_pmem_file=$(readlink -m "$2") ;;
 	--only) vm_dirs=$(expand_dirs "$2") ;;
 	*) die "unknown option: $1" ;;
 	esac
@@ -174,6 +185,12 @@ vm_write_run()
 	if ((vm_load)); then
 		for name in "${MODULES[@]}"; do
 			[[ -e $vm_ko/$name.ko ]] || continue
+			((vm_gpu)) || [[ $name == hmm_mirror ]] || continue
+			cp "$vm_ko/$name.ko" "$dir/share/ko/"
+			loaded+=("$name")
+		done
+		for name in "${vm_extra[@]}"; do
+			[[ -e $vm_ko/$name.ko ]] || die "no module $name"
 			cp "$vm_ko/$name.ko" "$dir/share/ko/"
 			loaded+=("$name")
 		done
@@ -202,6 +219,42 @@ share_9p()
 		-device "virtio-9p-pci,fsdev=$1,mount_tag=$1"
 }
 
+# What --machine adds: options of QEMU in vm_machine_argv, of the kernel in
+# vm_machine_append.  All are q35.
+#   edu    QEMU's edu device, which reaches all memory
+#   iommu  the same behind an IOMMU that unmaps at once
+#   pmem   the edu device, /dev/pmem0 (512 MiB) and /dev/pmem1 (256 MiB), whose content
+#          is kept in --pmem-file if given
+vm_machine_setup()
+{
+	local ram base backend=memory-backend-ram
+	vm_machine_argv=(-machine q35) vm_machine_append=''
+	case $vm_machine in
+	edu) vm_machine_argv+=(-device edu,dma_mask=0xffffffffffff) ;;
+	iommu)
+		# In front of all devices that are to be behind it.
+		vm_machine_argv+=(-device intel-iommu,aw-bits=48
+			-device edu,dma_mask=0xffffffffffff)
+		vm_machine_append=' intel_iommu=on iommu.strict=1 iommu.passthrough=0'
+		;;
+	pmem)
+		ram=$(megabytes "$vm_mem")
+		((ram >= 4096)) || die "machine pmem needs --mem 4G or more"
+		# q35 has 2 GiB of its memory below 4 GiB, the rest above; the last node
+		# comes last.
+		base=$((ram + 2048))
+		[[ -z $vm_pmem_file ]] || backend=memory-backend-file,mem-path=${vm_pmem_file//,/,,},share=on
+		vm_mem=$((ram + 768))M
+		vm_machine_argv+=(-device edu,dma_mask=0xffffffffffff
+			-object "memory-backend-ram,id=ram,size=${ram}M"
+			-object "$backend,id=pmem,size=768M"
+			-numa "node,nodeid=0,cpus=0-$((vm_smp - 1)),memdev=ram"
+			-numa node,nodeid=1,memdev=pmem)
+		vm_machine_append=" memmap=512M!${base}M,256M!$((base + 512))M"
+		;;
+	esac
+}
+
 # vm_qemu_command DIR LOG: the command in vm_argv.
 vm_qemu_command()
 {
@@ -209,7 +262,8 @@ vm_qemu_command()
 	append="console=ttyS0 loglevel=5 panic=-1 oops=panic mitigations=off no_timer_check"
 	# TCG is slow and the host may be busy: a stall is a stall only after a minute.
 	append+=" tsc=reliable rcupdate.rcu_cpu_stall_timeout=60 watchdog_thresh=60"
-	append+=" workqueue.watchdog_thresh=90$vm_append"
+	vm_machine_setup
+	append+=" workqueue.watchdog_thresh=90$vm_machine_append$vm_append"
 	cp --sparse=always "$CACHE/disk-$DISK_SIZE/disk.img" "$dir/disk.img"
 	for pair in "root:$(root_dir)" "modules:$(kernel_modules_dir "$vm_kernel")" \
 		"run:$dir/share" "${vm_share_list[@]}"; do
@@ -224,8 +278,14 @@ vm_qemu_command()
 	fi
 	# KVM is for who knows that it works here: KFDSVM_ACCEL=kvm.  A fifth page-table
 	# level would only make TCG slower.
+	local accel=${KFDSVM_ACCEL:-tcg,thread=multi}
+	# The clock is the number of instructions, and jumps where the CPU would idle.
+	if ((vm_icount)); then
+		accel=tcg,thread=single
+		options+=(-icount "shift=0,sleep=off")
+	fi
 	vm_argv=(qemu-system-x86_64 -name kfdsvm -nodefaults -no-user-config -display none
-		-no-reboot -machine q35 -accel "${KFDSVM_ACCEL:-tcg,thread=multi}" -cpu max,la57=off
+		-no-reboot "${vm_machine_argv[@]}" -accel "$accel" -cpu max,la57=off
 		-smp "$vm_smp" -m "$vm_mem"
 		-kernel "$(kernel_image "$vm_kernel")"
 		-initrd "$(initramfs_dir "$vm_kernel")/initramfs.cpio"
@@ -308,6 +368,33 @@ vm_boot()
 	vm_verdict "$log" "$rc"
 )
 
+# vm_run CMD...: one boot; with --power-fail two, on the same persistent memory, with
+# KFDSVM_BOOT=1 and 2.  In the first the command stops the machine (sysrq b), the second
+# tells how it went.
+vm_run()
+(
+	local dir rc
+	if ((!vm_power_fail)); then
+		vm_boot "$@"
+		return
+	fi
+	mkdir -p "$BUILD/run"
+	dir=$(mktemp -d "$BUILD/run/power.XXXXXX")
+	trap 'rm -rf "$dir"' EXIT
+	vm_pmem_file=$dir/pmem
+	set +e
+	(
+		set -e
+		vm_may_reset=1 vm_env+=(KFDSVM_BOOT=1)
+		vm_boot "$@"
+	) >&2
+	rc=$?
+	set -e
+	((!rc)) || return "$rc"
+	vm_env+=(KFDSVM_BOOT=2)
+	vm_boot "$@"
+)
+
 # vm_verdict LOG QEMU_RC: the command's own failure comes first.
 vm_verdict()
 {
@@ -323,6 +410,14 @@ vm_verdict()
 	if ((qemu_rc == 124 || qemu_rc == 137)); then
 		say "timeout: the VM was stopped after $vm_timeout s; log: $shown"
 		return "$EXIT_TIMEOUT"
+	fi
+	if ((vm_may_reset)); then
+		if [[ -z $code$scan$problems ]] && grep -aq 'sysrq: Resetting' "$log"; then
+			return 0
+		fi
+		[[ -n $scan ]] || say "the command did not stop the machine; log: $shown"
+		((code)) || code=$EXIT_LOG
+		return "$code"
 	fi
 	if [[ -z $code ]]; then
 		cat "$vm_dir/qemu.err" >&2
@@ -349,7 +444,7 @@ cmd_run()
 	done
 	(($#)) || die "run: no command"
 	vm_prepare
-	vm_boot "$@"
+	vm_run "$@"
 }
 
 cmd_shell()
