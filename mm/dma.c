@@ -8,18 +8,13 @@
  */
 #include "internal.h"
 
+#include <linux/dma-direct.h>
 #include <linux/dma-map-ops.h>
 #include <linux/dma-mapping.h>
+#include <linux/iommu-dma.h>
 #include <linux/kfdsvm_compat.h>
 #include <linux/mm.h>
 #include <linux/sched/mm.h>
-
-/* Would a mapping be anything but a translation of addresses? */
-static bool may_bounce(struct device *dev)
-{
-	return !dev_is_dma_coherent(dev) || dma_addressing_limited(dev) ||
-	       dma_max_mapping_size(dev) != SIZE_MAX;
-}
 
 /*
  * Newer kernels can be told that a mapping must not bounce; they then also accept
@@ -31,26 +26,59 @@ static bool may_bounce(struct device *dev)
 #define COMMON_ATTRS	DMA_ATTR_SKIP_CPU_SYNC
 #endif
 
-static dma_addr_t map_pages(struct device *dev, unsigned long pfn, size_t len)
+/* What the CPU may not write the device may not, where an IOMMU can see to it. */
+static enum dma_data_direction extent_dir(const struct hmm_mirror_extent *ext)
+{
+	return ext->va_flags & HMM_MIRROR_EXT_WRITE ? DMA_BIDIRECTIONAL :
+						      DMA_TO_DEVICE;
+}
+
+static dma_addr_t map_pages(struct device *dev, unsigned long pfn, size_t len,
+			    enum dma_data_direction dir)
 {
 	unsigned long attrs = COMMON_ATTRS | DMA_ATTR_NO_WARN;
 
 	/* Newer kernels map addresses, and complain of device pages given as pages. */
 #ifdef DMA_ATTR_MMIO
-	return dma_map_phys(dev, PFN_PHYS(pfn), len, DMA_BIDIRECTIONAL, attrs);
+	return dma_map_phys(dev, PFN_PHYS(pfn), len, dir, attrs);
 #else
-	return dma_map_page_attrs(dev, pfn_to_page(pfn), 0, len,
-				  DMA_BIDIRECTIONAL, attrs);
+	return dma_map_page_attrs(dev, pfn_to_page(pfn), 0, len, dir, attrs);
 #endif
 }
 
-static void unmap_pages(struct device *dev, dma_addr_t dma, size_t len)
+static void unmap_pages(struct device *dev, dma_addr_t dma, size_t len,
+			enum dma_data_direction dir)
 {
 #ifdef DMA_ATTR_MMIO
-	dma_unmap_phys(dev, dma, len, DMA_BIDIRECTIONAL, COMMON_ATTRS);
+	dma_unmap_phys(dev, dma, len, dir, COMMON_ATTRS);
 #else
-	dma_unmap_page_attrs(dev, dma, len, DMA_BIDIRECTIONAL, COMMON_ATTRS);
+	dma_unmap_page_attrs(dev, dma, len, dir, COMMON_ATTRS);
 #endif
+}
+
+/**
+ * hmm_mirror_device_usable - can a device be given addresses of extents?
+ * @dev: the device, its DMA mask set
+ *
+ * To be asked once, when the device is set up or its mask changes: it looks at all memory
+ * there is, which is too much for each extent.
+ *
+ * Context: any but interrupts.
+ *
+ * Return: the device reaches all memory coherently and without bounce buffers.
+ */
+bool hmm_mirror_device_usable(struct device *dev)
+{
+	return dev_is_dma_coherent(dev) && !dma_addressing_limited(dev) &&
+	       dma_max_mapping_size(dev) == SIZE_MAX;
+}
+EXPORT_SYMBOL_NS_GPL(hmm_mirror_device_usable, HMM_MIRROR);
+
+/* Memory may have been added that the device does not reach. */
+static bool is_bounced(struct device *dev, dma_addr_t dma, unsigned long pfn)
+{
+	return !get_dma_ops(dev) && !use_dma_iommu(dev) &&
+	       dma != phys_to_dma(dev, PFN_PHYS(pfn));
 }
 
 static size_t extent_len(const struct hmm_mirror_extent *ext)
@@ -60,32 +88,40 @@ static size_t extent_len(const struct hmm_mirror_extent *ext)
 
 /**
  * hmm_mirror_extent_dma_map - give a device an address for an extent
- * @dev: the device
+ * @dev: the device, found usable by hmm_mirror_device_usable()
  * @ext: a VALID extent; what a device finds in its own memory is not for here
  * @dma: set to the address of the first byte; the rest follows it
+ *
+ * An extent without WRITE is mapped for reading; when it gains WRITE it must be mapped
+ * anew. One mapping for an extent, however long: nothing of it depends on the pages.
  *
  * May be called before the range is found valid; a mapping whose extent turned out to
  * be out of date is harmless and is undone like any other.
  *
- * Context: as dma_map_page() of the device: with an IOMMU it takes spin locks and
- * allocates without sleeping. The update lock may be held, but need not.
+ * Context: not in interrupts; as dma_map_page() of the device: with an IOMMU it takes
+ * spin locks and allocates without sleeping. The update lock may be held, but need not.
  *
  * Lifetime: until hmm_mirror_extent_dma_unmap(), however the pages fare.
  *
- * Return: 0; -EINVAL: not a VALID extent; -EOPNOTSUPP: the device cannot reach all
- * memory directly and coherently; -EIO: the mapping failed.
+ * Return: 0; -EINVAL: not VALID, or PRIVATE; -EOPNOTSUPP: the device does
+ * not reach the memory; -EIO: the mapping failed.
  */
 int hmm_mirror_extent_dma_map(struct device *dev,
 			      const struct hmm_mirror_extent *ext,
 			      dma_addr_t *dma)
 {
-	if (!(ext->va_flags & HMM_MIRROR_EXT_VALID))
+	unsigned long pfn = hmm_mirror_extent_pfn(ext);
+
+	if (!(ext->va_flags & HMM_MIRROR_EXT_VALID) ||
+	    (ext->va_flags & HMM_MIRROR_EXT_PRIVATE))
 		return -EINVAL;
-	if (may_bounce(dev))
-		return -EOPNOTSUPP;
-	*dma = map_pages(dev, hmm_mirror_extent_pfn(ext), extent_len(ext));
+	*dma = map_pages(dev, pfn, extent_len(ext), extent_dir(ext));
 	if (dma_mapping_error(dev, *dma))
-		return -EIO;
+		return hmm_mirror_device_usable(dev) ? -EIO : -EOPNOTSUPP;
+	if (unlikely(is_bounced(dev, *dma, pfn))) {
+		unmap_pages(dev, *dma, extent_len(ext), extent_dir(ext));
+		return -EOPNOTSUPP;
+	}
 	hmm_mirror_live_inc(HMM_MIRROR_LIVE_DMA);
 	return 0;
 }
@@ -106,7 +142,7 @@ void hmm_mirror_extent_dma_unmap(struct device *dev,
 				 const struct hmm_mirror_extent *ext,
 				 dma_addr_t dma)
 {
-	unmap_pages(dev, dma, extent_len(ext));
+	unmap_pages(dev, dma, extent_len(ext), extent_dir(ext));
 	hmm_mirror_live_dec(HMM_MIRROR_LIVE_DMA);
 }
 EXPORT_SYMBOL_NS_GPL(hmm_mirror_extent_dma_unmap, HMM_MIRROR);

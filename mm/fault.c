@@ -3,300 +3,187 @@
  * Fault and snapshot: from the CPU's page table to extents.
  *
  * A call is a series of passes. A pass waits until the range is idle, takes mmap_lock
- * for read and walks VMA by VMA; hmm_range_fault() looks at and faults the pages, one
- * bounded piece at a time. When an invalidation overtakes it, all that was read is
- * void and the next pass begins anew, over a shorter span: pages that are present
- * already cost little, and a short pass has a better chance to get through. What is
- * wrong with a single page becomes an extent that says so.
- *
- * Terms: start_va..end_va is half open, in bytes; a *piece* is what one call of
- * hmm_range_fault() covers.
+ * for read and walks VMA by VMA, in one of two ways (walk_extent.c, walk_kernel.c).
+ * When an invalidation overtakes it, all that was read is void and the next pass begins
+ * anew, over a shorter span: pages that are present already cost little, and a short
+ * pass has a better chance to get through. What is wrong with a single page becomes an
+ * extent that says so.
  */
+#include "walk.h"
 #include "internal.h"
 #include "trace.h"
 
-#include <linux/hmm.h>
 #include <linux/kfdsvm_compat.h>
-#include <linux/memory_hotplug.h>
 #include <linux/mm.h>
 #include <linux/mmap_lock.h>
+#include <linux/moduleparam.h>
 #include <linux/sched/signal.h>
 #include <linux/slab.h>
 
-#define PIECE_NPAGES	512UL
-#define PIECE_LEN	(PIECE_NPAGES << PAGE_SHIFT)
-#define EXT_MAX_NPAGES	FIELD_MAX(HMM_MIRROR_EXT_NPAGES)
 #define NO_PROGRESS_JIFFIES	HZ
 
-/**
- * struct walk - one call of fault or snapshot
- * @range: the range
- * @cursor: the caller's buffer
- * @pfns: bounce buffer for hmm_range_fault(), PIECE_NPAGES entries
- * @req: HMM_MIRROR_REQ_*, 0 for a snapshot
- * @start_va: where the call begins
- * @end_va: where the range ends
- * @va: first byte the current pass has not covered
- * @pass_end_va: where the current pass ends
- * @seq: sequence the current pass began with
- * @piece_len: longest piece to try next
- * @probed_va: page that get_user_pages() found in order last
- * @subsection: which one @is_device tells about
- * @is_device: the subsection is ZONE_DEVICE memory
- * @full: the caller's buffer has no room
- */
-struct walk {
-	struct hmm_mirror_range *range;
-	struct hmm_mirror_cursor *cursor;
-	unsigned long *pfns;
-	unsigned int req;
-	unsigned long start_va;
-	unsigned long end_va;
-	unsigned long va;
-	unsigned long pass_end_va;
-	unsigned long seq;
-	unsigned long piece_len;
-	unsigned long probed_va;
-	unsigned long subsection;
-	bool is_device;
-	bool full;
+enum way { WAY_KERNEL, WAY_EXTENT };
+
+static const char * const way_names[] = {
+	[WAY_KERNEL] = "kernel",
+	[WAY_EXTENT] = "extent",
 };
 
-/*
- * Is the pfn ZONE_DEVICE memory? Its struct page may not be touched: without a
- * reference it can be gone with its device by now. Device memory comes and goes in
- * whole subsections.
- */
-static bool pfn_is_device(struct walk *walk, unsigned long pfn)
-{
-	unsigned long subsection = pfn / PAGES_PER_SUBSECTION;
+static int way = WAY_EXTENT;
 
-	if (subsection != walk->subsection) {
-		walk->is_device = !pfn_to_online_page(pfn);
-		walk->subsection = subsection;
-	}
-	return walk->is_device;
+static int way_set(const char *text, const struct kernel_param *kp)
+{
+	int chosen = sysfs_match_string(way_names, text);
+
+	if (chosen < 0)
+		return chosen;
+	WRITE_ONCE(way, chosen);
+	return 0;
 }
 
-static bool can_join(const struct hmm_mirror_extent *last, unsigned long va,
-		     unsigned int flags, unsigned long pfn)
+static int way_get(char *text, const struct kernel_param *kp)
 {
-	unsigned long npages = hmm_mirror_extent_npages(last);
-
-	if (hmm_mirror_extent_flags(last) != flags ||
-	    hmm_mirror_extent_va(last) + npages * PAGE_SIZE != va ||
-	    npages == EXT_MAX_NPAGES)
-		return false;
-	if (!(flags & HMM_MIRROR_EXT_VALID))
-		return hmm_mirror_extent_pfn(last) == pfn;
-	if (hmm_mirror_extent_pfn(last) + npages != pfn)
-		return false;
-	/* Two devices may meet at the border of a subsection. */
-	return !(flags & HMM_MIRROR_EXT_DEVICE) || pfn % PAGES_PER_SUBSECTION;
+	return sysfs_emit(text, "%s\n", way_names[READ_ONCE(way)]);
 }
 
-/* Add pages at walk->va. @pfn: of the first page, or what stands in its place. */
-static void emit(struct walk *walk, unsigned int flags, unsigned long pfn,
-		 unsigned long npages)
-{
-	struct hmm_mirror_cursor *cursor = walk->cursor;
-	struct hmm_mirror_extent *last;
-	unsigned long joined, n;
+static const struct kernel_param_ops way_ops = {
+	.set = way_set,
+	.get = way_get,
+};
 
-	while (npages) {
-		last = cursor->nr ? &cursor->extents[cursor->nr - 1] : NULL;
-		if (last && can_join(last, walk->va, flags, pfn)) {
-			joined = hmm_mirror_extent_npages(last);
-		} else if (cursor->nr < cursor->nr_max) {
-			last = &cursor->extents[cursor->nr++];
-			last->va_flags = walk->va | flags;
-			last->pfn_npages = FIELD_PREP(HMM_MIRROR_EXT_PFN, pfn);
-			joined = 0;
-		} else {
-			walk->full = true;
-			return;
-		}
-		n = min(npages, EXT_MAX_NPAGES - joined);
-		last->pfn_npages &= ~HMM_MIRROR_EXT_NPAGES;
-		last->pfn_npages |= FIELD_PREP(HMM_MIRROR_EXT_NPAGES, joined + n);
-		walk->va += n * PAGE_SIZE;
-		npages -= n;
-		if (flags & HMM_MIRROR_EXT_VALID)
-			pfn += n;
-	}
-}
+module_param_cb(walk, &way_ops, NULL, 0644);
+MODULE_PARM_DESC(walk, "How page tables are read: extent (default) or kernel, which leaves all to hmm_range_fault()");
 
 /* @err: why no page up to @end_va can be had, a negative errno. */
-static void emit_error(struct walk *walk, unsigned long end_va, int err)
+static void emit_error(struct hmm_mirror_walk *walk, unsigned long end_va, int err)
 {
-	emit(walk, HMM_MIRROR_EXT_ERROR, -err,
-	     (end_va - walk->va) >> PAGE_SHIFT);
-}
-
-static bool vma_writable(const struct vm_area_struct *vma)
-{
-	/*
-	 * A shadow stack may be written by CALL only, yet its entries count as
-	 * writable for the kernel: keep devices away.
-	 */
-	return (vma->vm_flags & VM_WRITE) &&
-	       !(vma->vm_flags & VM_SHADOW_STACK);
-}
-
-static void emit_pfn(struct walk *walk, const struct vm_area_struct *vma,
-		     unsigned long hmm_pfn)
-{
-	unsigned long pfn = hmm_pfn & ~HMM_PFN_FLAGS;
-	unsigned int flags = HMM_MIRROR_EXT_VALID;
-
-	if (hmm_pfn & HMM_PFN_ERROR) {
-		emit_error(walk, walk->va + PAGE_SIZE, -EFAULT);
-		return;
-	}
-	if (!(hmm_pfn & HMM_PFN_VALID)) {
-		emit(walk, 0, 0, 1);
-		return;
-	}
-
-	if ((hmm_pfn & HMM_PFN_WRITE) && vma_writable(vma))
-		flags |= HMM_MIRROR_EXT_WRITE;
-	if (hmm_pfn_to_map_order(hmm_pfn) >= PMD_SHIFT - PAGE_SHIFT)
-		flags |= HMM_MIRROR_EXT_HUGE;
-	if (pfn_is_device(walk, pfn))
-		flags |= HMM_MIRROR_EXT_DEVICE;
-	emit(walk, flags, pfn, 1);
+	hmm_mirror_sink_add(&walk->sink, HMM_MIRROR_EXT_ERROR, -err,
+			    (end_va - walk->sink.va) >> PAGE_SHIFT);
 }
 
 /* An errno for what a device can never have, 0 for what is worth a look. */
 static int vma_refusal(const struct vm_area_struct *vma, unsigned int req)
 {
-	if (vma->vm_flags & (VM_IO | VM_PFNMAP | VM_MIXEDMAP))
-		return -EFAULT;
-	if (!(vma->vm_flags & VM_READ))
-		return -EPERM;
-	if ((req & HMM_MIRROR_REQ_WRITE) && !vma_writable(vma))
+	const unsigned long special = VM_IO | VM_PFNMAP | VM_MIXEDMAP;
+
+	if (unlikely((vma->vm_flags & (special | VM_READ)) != VM_READ))
+		return vma->vm_flags & special ? -EFAULT : -EPERM;
+	if ((req & HMM_MIRROR_REQ_WRITE) && !hmm_mirror_vma_writable(vma))
 		return -EPERM;
 	return 0;
-}
-
-static unsigned long hmm_flags(const struct vm_area_struct *vma,
-			       unsigned int req)
-{
-	if (!req)
-		return 0;
-	if ((req & HMM_MIRROR_REQ_WRITE) ||
-	    ((req & HMM_MIRROR_REQ_WRITE_IF_VMA) && vma_writable(vma)))
-		return HMM_PFN_REQ_FAULT | HMM_PFN_REQ_WRITE;
-	return HMM_PFN_REQ_FAULT;
 }
 
 /*
- * hmm_range_fault() could not provide the page at walk->va and does not say why. Ask
- * get_user_pages(), which can tell poison and lack of memory from the rest.
- *
- * Returns 0: the page has its ERROR extent, or is worth another look; -ENOMEM.
+ * Sets walk->req for the addresses from walk->sink.va on. Return: how far it holds.
+ * Spans are few, and most often one: no need to remember the place.
  */
-static int page_failed(struct walk *walk, unsigned long flags)
+static unsigned long find_req(struct hmm_mirror_walk *walk)
 {
-	unsigned int gup_flags = FOLL_HWPOISON;
-	long ret;
+	const struct hmm_mirror_req *asked = walk->asked;
+	unsigned long va = walk->sink.va;
+	unsigned int i;
 
-	if (flags & HMM_PFN_REQ_WRITE)
-		gup_flags |= FOLL_WRITE;
-	ret = get_user_pages_remote(walk->range->mirror->mm, walk->va, 1,
-				    gup_flags, NULL, NULL);
-	if (ret == -ENOMEM)
-		return -ENOMEM;
-	/* It may have changed meanwhile: believe that once. */
-	if (ret > 0 && walk->probed_va != walk->va) {
-		walk->probed_va = walk->va;
-		return 0;
+	if (likely(!asked->nr_spans)) {
+		walk->req = asked->default_req;
+		return walk->pass_end_va;
 	}
-	emit_error(walk, walk->va + PAGE_SIZE,
-		   ret == -EHWPOISON ? -EHWPOISON : -EFAULT);
-	return 0;
+	for (i = 0; i < asked->nr_spans && asked->spans[i].last_va < va; i++)
+		;
+	if (i == asked->nr_spans || asked->spans[i].first_va > va) {
+		walk->req = asked->default_req;
+		return i == asked->nr_spans ? walk->pass_end_va :
+			min(walk->pass_end_va, asked->spans[i].first_va);
+	}
+	walk->req = asked->spans[i].req;
+	/* A span may end where addresses do. */
+	return min(walk->pass_end_va - 1, asked->spans[i].last_va) + 1;
 }
 
-/* Returns 0, -EBUSY (overtaken), -ENOMEM. */
-static int walk_piece(struct walk *walk, const struct vm_area_struct *vma,
-		      unsigned long end_va)
+/* Return: as hmm_mirror_walk_kernel(). */
+static int walk_vma(struct hmm_mirror_walk *walk,
+		    const struct vm_area_struct *vma, unsigned long end_va)
 {
-	struct hmm_range hmm = {
-		.notifier = &walk->range->shadow,
-		.notifier_seq = walk->seq,
-		.start = walk->va,
-		.end = end_va,
-		.hmm_pfns = walk->pfns,
-		.default_flags = hmm_flags(vma, walk->req),
-	};
-	unsigned long npages = (end_va - walk->va) >> PAGE_SHIFT;
-	unsigned long i;
-	int err;
+	int refusal = vma_refusal(vma, walk->req);
 
-	/* Kernels that carry flags from input to output read the array. */
-	memset(walk->pfns, 0, npages * sizeof(*walk->pfns));
-	err = hmm_range_fault(&hmm);
-	if (!err) {
-		for (i = 0; i < npages && !walk->full; i++)
-			emit_pfn(walk, vma, walk->pfns[i]);
-		walk->piece_len = min(walk->piece_len * 2, PIECE_LEN);
+	if (refusal) {
+		emit_error(walk, end_va, refusal);
 		return 0;
 	}
-	if (err == -EBUSY)
-		return err;
-	if (npages > 1) {
-		/* One page spoils the piece: close in on it. */
-		walk->piece_len = (npages / 2) << PAGE_SHIFT;
-		return 0;
-	}
-	return page_failed(walk, hmm.default_flags);
+	if (READ_ONCE(way) == WAY_EXTENT)
+		return hmm_mirror_walk_extent(walk, vma, end_va);
+	return hmm_mirror_walk_kernel(walk, vma, end_va);
 }
 
-static unsigned long piece_end(const struct walk *walk, unsigned long end_va)
+/* Going on would be for nothing: nobody can commit what was read. */
+static bool is_overtaken(const struct hmm_mirror_walk *walk)
 {
-	end_va = min(end_va, ALIGN(walk->va + 1, PIECE_LEN));
-	return min(end_va, walk->va + walk->piece_len);
+	return walk->seq != READ_ONCE(walk->range->shadow.invalidate_seq);
 }
 
-/* Returns as walk_piece(), or -EINTR. */
-static int walk_pass(struct walk *walk)
+/* The most common case is also the cheapest to ask for. */
+static struct vm_area_struct *find_vma_at_or_behind(struct mm_struct *mm,
+						    unsigned long va,
+						    unsigned long end_va)
+{
+	return vma_lookup(mm, va) ?: find_vma_intersection(mm, va, end_va);
+}
+
+/* Returns as walk_vma(), or -EINTR. */
+static int walk_pass(struct hmm_mirror_walk *walk)
 {
 	struct mm_struct *mm = walk->range->mirror->mm;
-	struct vm_area_struct *vma;
+	struct hmm_mirror_sink *sink = &walk->sink;
+	struct vm_area_struct *vma = NULL;
 	unsigned long end_va;
-	int refusal, err = 0;
+	int err = 0;
 
 	mmap_assert_locked(mm);
 
-	while (!err && walk->va < walk->pass_end_va && !walk->full) {
-		vma = find_vma_intersection(mm, walk->va, walk->pass_end_va);
-		if (!vma || vma->vm_start > walk->va) {
-			end_va = vma ? vma->vm_start : walk->pass_end_va;
-			emit_error(walk, end_va, -EFAULT);
-			continue;
+	for (;;) {
+		end_va = find_req(walk);
+		if (!vma || vma->vm_end <= sink->va)
+			vma = find_vma_at_or_behind(mm, sink->va,
+						    walk->pass_end_va);
+		if (!vma || vma->vm_start > sink->va) {
+			emit_error(walk, vma ? min(end_va, vma->vm_start) : end_va,
+				   -EFAULT);
+		} else {
+			err = walk_vma(walk, vma, min(end_va, vma->vm_end));
 		}
-		end_va = min(vma->vm_end, walk->pass_end_va);
-		refusal = vma_refusal(vma, walk->req);
-		if (refusal) {
-			emit_error(walk, end_va, refusal);
-			continue;
-		}
-		err = walk_piece(walk, vma, piece_end(walk, end_va));
+		if (err || sink->va >= walk->pass_end_va || sink->full)
+			break;
 		if (fatal_signal_pending(current))
-			err = -EINTR;
+			return -EINTR;
+		if (is_overtaken(walk))
+			return -EBUSY;
 		/* Somebody waits to write: hand over what there is. */
-		if (walk->va > walk->start_va && mmap_lock_is_contended(mm))
+		if (sink->va > walk->start_va && mmap_lock_is_contended(mm))
 			break;
 		cond_resched();
 	}
 	/* What came before is good; the call after this one meets it first. */
-	if (err == -ENOMEM && walk->va > walk->start_va)
+	if (err == -ENOMEM && sink->va > walk->start_va)
 		err = 0;
 	return err;
 }
 
+/* Return: the range is idle, with walk->seq as its sequence. */
+static bool pass_begin(struct hmm_mirror_walk *walk)
+{
+	struct hmm_mirror_range *range = walk->range;
+
+	walk->sink.nr = 0;
+	walk->sink.full = false;
+	walk->sink.va = walk->start_va;
+	walk->classes.subsection = ULONG_MAX;
+	walk->has_gaps = false;
+	/* Pairs with mmu_interval_set_seq() in the regions' callback. */
+	walk->seq = READ_ONCE(range->shadow.invalidate_seq);
+	return hmm_mirror_is_settled(range->mirror, walk->seq);
+}
+
 /*
- *   one_pass()                          region_invalidate()
+ *   pass_begin(), one_pass()            region_invalidate()
  *     seq = shadow's sequence
  *     settled?
  *                                         stamp: shadow's sequence = cur
@@ -309,97 +196,114 @@ static int walk_pass(struct walk *walk)
  * the change is rejected under the update lock, or it is cur, which is not settled
  * before the change is complete.
  */
-static int one_pass(struct walk *walk)
+static int one_pass(struct hmm_mirror_walk *walk)
 {
 	struct hmm_mirror_range *range = walk->range;
 	int err;
 
-	walk->va = walk->start_va;
-	walk->cursor->nr = 0;
-	walk->full = false;
-	walk->piece_len = PIECE_LEN;
-	walk->probed_va = ULONG_MAX;
-	walk->subsection = ULONG_MAX;
-
 	err = hmm_mirror_mmap_read_lock(range->mirror);
 	if (err)
 		return err;
-	/* Pairs with mmu_interval_set_seq() in the regions' callback. */
-	walk->seq = READ_ONCE(range->shadow.invalidate_seq);
-	if (hmm_mirror_is_settled(range->mirror, walk->seq))
-		err = walk_pass(walk);
-	else
-		err = -EBUSY;
+	err = walk_pass(walk);
 	hmm_mirror_mmap_read_unlock(range->mirror);
+	/* As good as waiting for the client to find out. */
+	if (!err && is_overtaken(walk))
+		err = -EBUSY;
 	return err;
 }
 
-static int walk_range(struct walk *walk, unsigned int *retries)
+/* The first pass did not get through: wait, try less at a time, give up after a while. */
+static noinline int insist(struct hmm_mirror_walk *walk, unsigned int *retries)
 {
 	unsigned long deadline = jiffies + NO_PROGRESS_JIFFIES;
-	unsigned long furthest_va = walk->start_va;
+	unsigned long furthest_va = walk->start_va, reached_va;
 	long left;
 	int err;
 
-	walk->pass_end_va = walk->end_va;
 	for (;;) {
-		left = deadline - jiffies;
-		err = hmm_mirror_range_wait_settled(walk->range, max(left, 0L));
-		if (err)
-			return err;
-		err = one_pass(walk);
-		if (err != -EBUSY)
-			return err;
-
 		++*retries;
-		trace_hmm_mirror_retry(walk->range, walk->seq, walk->va, *retries);
+		trace_hmm_mirror_retry(walk->range, walk->seq, walk->sink.va, *retries);
 		if (fatal_signal_pending(current))
 			return -EINTR;
-		if (walk->va > furthest_va) {
-			furthest_va = walk->va;
+		/* Faulting in may itself be an event, of a DAX file for one. */
+		reached_va = max(walk->sink.va, walk->faulted_va);
+		if (reached_va > furthest_va) {
+			furthest_va = reached_va;
 			deadline = jiffies + NO_PROGRESS_JIFFIES;
 		} else if (time_after_eq(jiffies, deadline)) {
 			return -ETIME;
 		}
-		walk->pass_end_va = min(walk->end_va, walk->start_va + PIECE_LEN);
+		/* Overtaken before it read anything: no reason to ask for less. */
+		if (reached_va > walk->start_va)
+			walk->pass_end_va = min(walk->end_va, walk->start_va +
+						HMM_MIRROR_PIECE_LEN);
 		cond_resched();
+		while (!pass_begin(walk)) {
+			left = deadline - jiffies;
+			err = hmm_mirror_range_wait_settled(walk->range, max(left, 0L));
+			if (err)
+				return err;
+		}
+		err = one_pass(walk);
+		if (err != -EBUSY)
+			return err;
 	}
 }
 
-static int fault_or_snapshot(struct hmm_mirror_range *range,
-			     struct hmm_mirror_cursor *cursor, unsigned int req)
+static int walk_range(struct hmm_mirror_walk *walk, unsigned int *retries)
 {
-	struct walk walk = {
-		.range = range,
-		.cursor = cursor,
-		.req = req,
-		.start_va = cursor->next_va,
-		.end_va = range->node.last + 1,
-	};
+	int err = -EBUSY;
+
+	walk->pass_end_va = walk->end_va;
+	walk->faulted_va = 0;
+	if (likely(pass_begin(walk)))
+		err = one_pass(walk);
+	return likely(err != -EBUSY) ? err : insist(walk, retries);
+}
+
+static int fault_or_snapshot(struct hmm_mirror_range *range,
+			     struct hmm_mirror_cursor *cursor,
+			     const struct hmm_mirror_req *req)
+{
+	/* pass_begin() sets the rest: zeroing it all would cost as much as a THP. */
+	struct hmm_mirror_walk walk __uninitialized;
 	unsigned int retries = 0;
 	int err;
 
 	might_sleep();
 	lockdep_assert_not_held(range->mirror->update_lock);
-	cursor->nr = 0;
+	walk.start_va = cursor->next_va;
+	walk.end_va = range->node.last + 1;
 	if (WARN_ON_ONCE(!cursor->nr_max || walk.start_va < range->node.start ||
-			 !PAGE_ALIGNED(walk.start_va)))
-		return -EINVAL;
-	if (walk.start_va >= walk.end_va)
-		return 0;
-
-	walk.pfns = kmalloc_array(PIECE_NPAGES, sizeof(*walk.pfns), GFP_KERNEL);
-	if (!walk.pfns)
-		return -ENOMEM;
-	err = walk_range(&walk, &retries);
-	kfree(walk.pfns);
-	if (err) {
+			 !PAGE_ALIGNED(walk.start_va))) {
 		cursor->nr = 0;
-	} else {
-		cursor->next_va = walk.va;
-		range->seq = walk.seq;
+		return -EINVAL;
 	}
-	trace_hmm_mirror_fault(range, cursor, walk.start_va, req, retries, err);
+	if (walk.start_va >= walk.end_va) {
+		cursor->nr = 0;
+		return 0;
+	}
+
+	walk.range = range;
+	walk.asked = req;
+	walk.sink.exts = cursor->extents;
+	walk.sink.nr_max = cursor->nr_max;
+	walk.classes.ram = hmm_mirror_ram_sections;
+	walk.classes.owner = range->mirror->ops->owner;
+	walk.pfns = NULL;
+	err = walk_range(&walk, &retries);
+	/* Nearly no call has needed it. */
+	if (unlikely(walk.pfns))
+		kfree(walk.pfns);
+	if (!err) {
+		cursor->nr = walk.sink.nr;
+		cursor->next_va = walk.sink.va;
+		range->seq = walk.seq;
+	} else {
+		cursor->nr = 0;
+	}
+	trace_hmm_mirror_fault(range, cursor, walk.start_va, req->default_req,
+			       retries, err);
 	return err;
 }
 
@@ -417,15 +321,38 @@ static int fault_or_snapshot(struct hmm_mirror_range *range,
 int hmm_mirror_range_snapshot(struct hmm_mirror_range *range,
 			      struct hmm_mirror_cursor *cursor)
 {
-	return fault_or_snapshot(range, cursor, 0);
+	static const struct hmm_mirror_req nothing;
+
+	return fault_or_snapshot(range, cursor, &nothing);
 }
 EXPORT_SYMBOL_NS_GPL(hmm_mirror_range_snapshot, HMM_MIRROR);
+
+static bool is_one_req(unsigned int req)
+{
+	return !req || req == HMM_MIRROR_REQ_READ || req == HMM_MIRROR_REQ_WRITE ||
+	       req == HMM_MIRROR_REQ_WRITE_IF_VMA;
+}
+
+static bool is_req_valid(const struct hmm_mirror_req *req)
+{
+	unsigned int i;
+
+	for (i = 0; i < req->nr_spans; i++) {
+		const struct hmm_mirror_req_span *span = &req->spans[i];
+
+		if (!is_one_req(span->req) || span->last_va < span->first_va ||
+		    (i && span->first_va <= span[-1].last_va) ||
+		    !PAGE_ALIGNED(span->first_va) || !PAGE_ALIGNED(span->last_va + 1))
+			return false;
+	}
+	return is_one_req(req->default_req);
+}
 
 /**
  * hmm_mirror_range_fault - make pages of a range present and see where they are
  * @range: a registered range
  * @cursor: where to begin and where to put the extents
- * @req: exactly one of HMM_MIRROR_REQ_*
+ * @req: what is asked for: a default and, by address, what differs from it
  *
  * On success the extents cover the addresses from the old to the new
  * cursor->next_va without a gap, in order. That may be less than the rest of the range:
@@ -434,7 +361,9 @@ EXPORT_SYMBOL_NS_GPL(hmm_mirror_range_snapshot, HMM_MIRROR);
  * ERROR extents and do not stop the rest:
  *
  *   EFAULT      no VMA; VM_IO, VM_PFNMAP or VM_MIXEDMAP; beyond the end of a file;
- *               a fault somebody in user space should have served (userfaultfd)
+ *               a fault somebody in user space should have served (userfaultfd);
+ *               6.12: a write to a private mapping of a DAX file by a task of
+ *               another mm
  *   EPERM       the VMA cannot be read; write requested and it cannot be written
  *   EHWPOISON   poisoned memory
  *
@@ -450,11 +379,10 @@ EXPORT_SYMBOL_NS_GPL(hmm_mirror_range_snapshot, HMM_MIRROR);
  * progress; -ENOMEM; -EFAULT: the OOM reaper is at work in the mm.
  */
 int hmm_mirror_range_fault(struct hmm_mirror_range *range,
-			   struct hmm_mirror_cursor *cursor, unsigned int req)
+			   struct hmm_mirror_cursor *cursor,
+			   const struct hmm_mirror_req *req)
 {
-	if (WARN_ON_ONCE(req != HMM_MIRROR_REQ_READ &&
-			 req != HMM_MIRROR_REQ_WRITE &&
-			 req != HMM_MIRROR_REQ_WRITE_IF_VMA))
+	if (WARN_ON_ONCE(!is_req_valid(req)))
 		return -EINVAL;
 	return fault_or_snapshot(range, cursor, req);
 }

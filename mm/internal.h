@@ -44,8 +44,31 @@ void hmm_mirror_live_dec(enum hmm_mirror_live kind);
 
 extern struct workqueue_struct *hmm_mirror_wq;
 
-/* mirror.c */
-bool hmm_mirror_is_dead(struct hmm_mirror *mirror);
+/* Has the mm lost its last user? Yes stays so; no may be out of date at once. */
+static inline bool hmm_mirror_is_dead(struct hmm_mirror *mirror)
+{
+	/* Pairs with WRITE_ONCE() in notifier_release(). */
+	return READ_ONCE(mirror->hmm->dead);
+}
+
+static inline bool hmm_mirror_is_newer(unsigned long a, unsigned long b)
+{
+	return (long)(a - b) > 0;
+}
+
+/*
+ * Is the phase of the sequence known to be over? If so, a walk of the page table that
+ * begins now sees what the invalidations of that phase wrote.
+ */
+static inline bool hmm_mirror_is_settled(struct hmm_mirror *mirror, unsigned long seq)
+{
+	/* Pairs with smp_store_release() in hmm_mirror_settle(). */
+	return !hmm_mirror_is_newer(seq, smp_load_acquire(&mirror->settled_seq));
+}
+
+/* device.c */
+int hmm_mirror_device_init(void);
+void hmm_mirror_device_exit(void);
 
 /* region.c */
 void hmm_mirror_regions_remove(struct hmm_mirror *mirror);
@@ -55,7 +78,6 @@ unsigned long hmm_mirror_regions_seq(struct hmm_mirror *mirror,
 /* range.c */
 void hmm_mirror_settle_work(struct work_struct *work);
 void hmm_mirror_settle(struct hmm_mirror *mirror, unsigned long seq);
-bool hmm_mirror_is_settled(struct hmm_mirror *mirror, unsigned long seq);
 int hmm_mirror_wait_settled(struct hmm_mirror *mirror, unsigned long seq,
 			    long *left_jiffies);
 int hmm_mirror_range_wait_settled(struct hmm_mirror_range *range,

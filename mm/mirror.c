@@ -261,26 +261,26 @@ void hmm_mirror_unregister(struct hmm_mirror *mirror)
 }
 EXPORT_SYMBOL_NS_GPL(hmm_mirror_unregister, HMM_MIRROR);
 
-/**
- * hmm_mirror_is_dead - has the mm lost its last user?
- * @mirror: a registered mirror
- *
- * Context: any.
- *
- * Return: true stays true; false may be out of date at once.
- */
-bool hmm_mirror_is_dead(struct hmm_mirror *mirror)
+/* A task is itself a user of its mm, at least as long as it runs here. */
+static bool get_users(struct hmm_mirror *mirror)
 {
-	/* Pairs with WRITE_ONCE() in notifier_release(). */
-	return READ_ONCE(mirror->hmm->dead);
+	if (current->mm == mirror->mm)
+		return true;
+	return !hmm_mirror_is_dead(mirror) && mmget_not_zero(mirror->mm);
+}
+
+static void put_users(struct mm_struct *mm)
+{
+	if (current->mm != mm)
+		mmput_async(mm);
 }
 
 /**
  * hmm_mirror_mmap_read_lock - take mmap_lock of a mirrored mm that is alive
  * @mirror: a registered mirror
  *
- * Holds mm_users until hmm_mirror_mmap_read_unlock(): keep it short, or the exit of
- * the process waits.
+ * Holds mm_users until hmm_mirror_mmap_read_unlock(), by the same task: keep it short,
+ * or the exit of the process waits.
  *
  * Context: process context, sleeps. The update lock is not held.
  *
@@ -293,10 +293,10 @@ int hmm_mirror_mmap_read_lock(struct hmm_mirror *mirror)
 
 	lockdep_assert_not_held(mirror->update_lock);
 
-	if (hmm_mirror_is_dead(mirror) || !mmget_not_zero(mm))
+	if (!get_users(mirror))
 		return -ESRCH;
 	if (mmap_read_lock_killable(mm)) {
-		mmput_async(mm);
+		put_users(mm);
 		return -EINTR;
 	}
 	if (check_stable_address_space(mm)) {
@@ -317,6 +317,6 @@ EXPORT_SYMBOL_NS_GPL(hmm_mirror_mmap_read_lock, HMM_MIRROR);
 void hmm_mirror_mmap_read_unlock(struct hmm_mirror *mirror)
 {
 	mmap_read_unlock(mirror->mm);
-	mmput_async(mirror->mm);
+	put_users(mirror->mm);
 }
 EXPORT_SYMBOL_NS_GPL(hmm_mirror_mmap_read_unlock, HMM_MIRROR);

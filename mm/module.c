@@ -34,10 +34,17 @@ void hmm_mirror_live_dec(enum hmm_mirror_live kind)
 
 static int __init hmm_mirror_init(void)
 {
+	int err;
+
 	/* MEM_RECLAIM: clients may unregister from workers that have a rescuer. */
 	hmm_mirror_wq = alloc_workqueue("hmm_mirror",
 					WQ_UNBOUND | WQ_MEM_RECLAIM, 0);
-	return hmm_mirror_wq ? 0 : -ENOMEM;
+	if (!hmm_mirror_wq)
+		return -ENOMEM;
+	err = hmm_mirror_device_init();
+	if (err)
+		destroy_workqueue(hmm_mirror_wq);
+	return err;
 }
 
 static void __exit hmm_mirror_exit(void)
@@ -48,6 +55,7 @@ static void __exit hmm_mirror_exit(void)
 	mmu_notifier_synchronize();
 	rcu_barrier();
 	destroy_workqueue(hmm_mirror_wq);
+	hmm_mirror_device_exit();
 
 	for (kind = 0; kind < HMM_MIRROR_LIVE_NR; kind++) {
 		long n = atomic_long_read(&live[kind]);

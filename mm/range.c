@@ -37,27 +37,12 @@ MODULE_PARM_DESC(break_seq_check,
 #define break_seq_check false
 #endif
 
-static bool is_newer(unsigned long a, unsigned long b)
-{
-	return (long)(a - b) > 0;
-}
-
-/*
- * Is the phase of the sequence known to be over? If so, a walk of the page table that
- * begins now sees what the invalidations of that phase wrote.
- */
-bool hmm_mirror_is_settled(struct hmm_mirror *mirror, unsigned long seq)
-{
-	/* Pairs with smp_store_release() in hmm_mirror_settle(). */
-	return !is_newer(seq, smp_load_acquire(&mirror->settled_seq));
-}
-
 /* The phase of @seq, and with it all before, is over. */
 void hmm_mirror_settle(struct hmm_mirror *mirror, unsigned long seq)
 {
 	lockdep_assert_held(&mirror->tree_lock);
 
-	if (is_newer(seq, mirror->settled_seq)) {
+	if (hmm_mirror_is_newer(seq, mirror->settled_seq)) {
 		/* Pairs with smp_load_acquire() in hmm_mirror_is_settled(). */
 		smp_store_release(&mirror->settled_seq, seq);
 	}
@@ -86,7 +71,7 @@ void hmm_mirror_settle_work(struct work_struct *work)
 static void await_seq(struct hmm_mirror *mirror, unsigned long seq)
 {
 	spin_lock(&mirror->tree_lock);
-	if (is_newer(seq, mirror->awaited_seq))
+	if (hmm_mirror_is_newer(seq, mirror->awaited_seq))
 		mirror->awaited_seq = seq;
 	spin_unlock(&mirror->tree_lock);
 	/*
@@ -112,12 +97,13 @@ int hmm_mirror_wait_settled(struct hmm_mirror *mirror, unsigned long seq,
 	might_sleep();
 	lockdep_assert_not_held(mirror->update_lock);
 
-	if (hmm_mirror_is_settled(mirror, seq))
-		return 0;
 	if (hmm_mirror_is_dead(mirror))
 		return -ESRCH;
+	if (hmm_mirror_is_settled(mirror, seq))
+		return 0;
+	/* Nobody may have asked yet whether it is over: a worker has to find out. */
 	if (!*left_jiffies)
-		return -ETIME;
+		*left_jiffies = 1;
 	await_seq(mirror, seq);
 	left = wait_event_killable_timeout(mirror->settled_wait,
 					   hmm_mirror_is_settled(mirror, seq) ||
@@ -159,7 +145,8 @@ int hmm_mirror_range_wait_settled(struct hmm_mirror_range *range,
  * @timeout_jiffies: how long at most
  *
  * Returns 0 as soon as no invalidation of the range is under way. What was read
- * before stays invalid: fault or snapshot the range, then commit.
+ * before stays invalid: fault or snapshot the range, then commit. With a limit of 0 it
+ * waits for a jiffy, within which a worker usually finds out that nothing is.
  *
  * Context: process context, sleeps. The update lock is not held; with mmap_lock held
  * it may wait for others who want mmap_lock, so it should not be.

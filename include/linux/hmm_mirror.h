@@ -2,8 +2,8 @@
 #ifndef _LINUX_HMM_MIRROR_H
 #define _LINUX_HMM_MIRROR_H
 
-#include <linux/bitfield.h>
 #include <linux/bits.h>
+#include <linux/hmm_mirror_extent.h>
 #include <linux/interval_tree.h>
 #include <linux/list.h>
 #include <linux/mmu_notifier.h>
@@ -39,7 +39,7 @@ struct mm_struct;
  *   for (va = first_va; va <= last_va; va = cursor.next_va) {
  *   again:
  *           cursor.next_va = va;
- *           err = hmm_mirror_range_fault(&range, &cursor, HMM_MIRROR_REQ_READ);
+ *           err = hmm_mirror_range_fault(&range, &cursor, &req);
  *           ... prepare, may sleep and allocate ...
  *           mutex_lock(update_lock);
  *           if (!hmm_mirror_range_valid(&range)) {
@@ -62,58 +62,6 @@ struct mm_struct;
  * waiting, watching or (un)registering, but for hmm_mirror_range_unregister().
  */
 
-/* Bits 0..11 of &struct hmm_mirror_extent.va_flags. */
-#define HMM_MIRROR_EXT_VALID	BIT_ULL(0) /* pfn is present and readable */
-#define HMM_MIRROR_EXT_WRITE	BIT_ULL(1) /* and writable */
-#define HMM_MIRROR_EXT_DIRTY	BIT_ULL(2) /* every CPU entry was dirty */
-#define HMM_MIRROR_EXT_HUGE	BIT_ULL(3) /* every page is in a huge CPU leaf */
-#define HMM_MIRROR_EXT_DEVICE	BIT_ULL(4) /* ZONE_DEVICE memory */
-#define HMM_MIRROR_EXT_ERROR	BIT_ULL(5) /* cannot be had; pfn holds an errno */
-#define HMM_MIRROR_EXT_FLAGS	GENMASK_ULL(11, 0)
-
-/**
- * struct hmm_mirror_extent - a run of pages that look alike
- * @va_flags: address of the first page, HMM_MIRROR_EXT_* in the low 12 bits
- * @pfn_npages: pfn of the first page (bits 39:0), number of pages (63:40)
- *
- * VALID: consecutive pages of memory, never RAM and ZONE_DEVICE in one. ERROR: the
- * errno (positive) stands in the place of the pfn: EFAULT no VMA or special memory,
- * EPERM no permission, EHWPOISON. Neither: a hole, nothing is mapped there.
- *
- * DIRTY is never set while pages are found by hmm_range_fault(), which does not say.
- */
-struct hmm_mirror_extent {
-	u64 va_flags;
-	u64 pfn_npages;
-};
-
-#define HMM_MIRROR_EXT_PFN	GENMASK_ULL(39, 0)
-#define HMM_MIRROR_EXT_NPAGES	GENMASK_ULL(63, 40)
-
-static inline unsigned long
-hmm_mirror_extent_va(const struct hmm_mirror_extent *ext)
-{
-	return ext->va_flags & ~HMM_MIRROR_EXT_FLAGS;
-}
-
-static inline unsigned int
-hmm_mirror_extent_flags(const struct hmm_mirror_extent *ext)
-{
-	return ext->va_flags & HMM_MIRROR_EXT_FLAGS;
-}
-
-static inline unsigned long
-hmm_mirror_extent_pfn(const struct hmm_mirror_extent *ext)
-{
-	return FIELD_GET(HMM_MIRROR_EXT_PFN, ext->pfn_npages);
-}
-
-static inline unsigned long
-hmm_mirror_extent_npages(const struct hmm_mirror_extent *ext)
-{
-	return FIELD_GET(HMM_MIRROR_EXT_NPAGES, ext->pfn_npages);
-}
-
 /**
  * struct hmm_mirror_cursor - where extents go and how far the work has come
  * @extents: the caller's buffer
@@ -134,10 +82,50 @@ struct hmm_mirror_cursor {
 	unsigned long next_va;
 };
 
-/* What hmm_mirror_range_fault() is asked to provide: exactly one of these. */
+/* What hmm_mirror_range_fault() is asked to provide: 0 or one of these. */
 #define HMM_MIRROR_REQ_READ		BIT(0) /* make pages readable */
 #define HMM_MIRROR_REQ_WRITE		BIT(1) /* make pages writable: breaks COW */
 #define HMM_MIRROR_REQ_WRITE_IF_VMA	BIT(2) /* write where the VMA allows, else read */
+
+/**
+ * struct hmm_mirror_req_span - addresses that are asked for in a way of their own
+ * @first_va: first byte, page aligned
+ * @last_va: last byte of a page
+ * @req: HMM_MIRROR_REQ_*, or 0 to take what is there
+ */
+struct hmm_mirror_req_span {
+	unsigned long first_va;
+	unsigned long last_va;
+	unsigned int req;
+};
+
+/**
+ * struct hmm_mirror_req - what a fault is to provide where
+ * @default_req: HMM_MIRROR_REQ_*, or 0 to take what is there
+ * @nr_spans: how many addresses differ from it
+ * @spans: those, ascending and without overlap; they may lie outside of the range
+ */
+struct hmm_mirror_req {
+	unsigned int default_req;
+	unsigned int nr_spans;
+	const struct hmm_mirror_req_span *spans;
+};
+
+/**
+ * enum hmm_mirror_device - what sort of ZONE_DEVICE memory an extent is
+ * @HMM_MIRROR_DEVICE_NONE: none, it is RAM
+ * @HMM_MIRROR_DEVICE_DAX: storage the CPU maps: a file on a DAX file system, /dev/dax
+ * @HMM_MIRROR_DEVICE_COHERENT: memory of a device, as good as RAM to the CPU
+ * @HMM_MIRROR_DEVICE_PRIVATE: memory only the device can reach
+ * @HMM_MIRROR_DEVICE_PEER: registers or memory behind a PCI window, or unknown
+ */
+enum hmm_mirror_device {
+	HMM_MIRROR_DEVICE_NONE,
+	HMM_MIRROR_DEVICE_DAX,
+	HMM_MIRROR_DEVICE_COHERENT,
+	HMM_MIRROR_DEVICE_PRIVATE,
+	HMM_MIRROR_DEVICE_PEER,
+};
 
 /**
  * enum hmm_mirror_event_kind - why the CPU's page table changes
@@ -172,6 +160,8 @@ struct hmm_mirror_event {
 
 /**
  * struct hmm_mirror_ops - what the client provides
+ * @owner: (optional) dev_pagemap.owner of the client's device private memory. Such
+ *	pages are reported where they are instead of being brought back to RAM.
  * @invalidate: (required) remove the device's access to the event's span and
  *	wait until the device has stopped using it. Context: update lock held,
  *	overlapping ranges already marked invalid; must not allocate with
@@ -183,6 +173,7 @@ struct hmm_mirror_event {
  *	held; may not unregister the mirror.
  */
 struct hmm_mirror_ops {
+	void *owner;
 	void (*invalidate)(struct hmm_mirror *mirror,
 			   const struct hmm_mirror_event *event);
 	void (*release)(struct hmm_mirror *mirror);
@@ -262,11 +253,15 @@ int __must_check hmm_mirror_range_snapshot(struct hmm_mirror_range *range,
 					   struct hmm_mirror_cursor *cursor);
 int __must_check hmm_mirror_range_fault(struct hmm_mirror_range *range,
 					struct hmm_mirror_cursor *cursor,
-					unsigned int req);
+					const struct hmm_mirror_req *req);
 bool hmm_mirror_range_valid(struct hmm_mirror_range *range);
 int __must_check hmm_mirror_range_wait_until_valid(struct hmm_mirror_range *range,
 						   unsigned long timeout_jiffies);
 
+enum hmm_mirror_device
+hmm_mirror_extent_device(const struct hmm_mirror_range *range,
+			 const struct hmm_mirror_extent *ext, void **owner);
+bool hmm_mirror_device_usable(struct device *dev);
 int __must_check hmm_mirror_extent_dma_map(struct device *dev,
 					   const struct hmm_mirror_extent *ext,
 					   dma_addr_t *dma);

@@ -386,13 +386,14 @@ static int populate_range(struct kfd_svm *svm, struct kfd_svm_populate *pop,
 		.nr_max = KFD_SVM_BLOCK_PAGES,
 		.next_va = pop->first << PAGE_SHIFT,
 	};
+	const struct hmm_mirror_req req = { .default_req = pop->req };
 	long left;
 
 	while (cursor.next_va <= pop->last << PAGE_SHIFT) {
 		unsigned long va = cursor.next_va;
 		int err;
 
-		err = hmm_mirror_range_fault(range, &cursor, pop->req);
+		err = hmm_mirror_range_fault(range, &cursor, &req);
 		/* The mirror has tried for as long as we would. */
 		if (err == -ETIME)
 			return -EAGAIN;

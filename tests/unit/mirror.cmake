@@ -1,0 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# The mirror's pure parts.
+add_unit_test(test_leaves test_leaves.c ${KFDSVM_TOP}/mm/sink.c)
+target_include_directories(test_leaves PRIVATE ${KFDSVM_TOP}/mm)
