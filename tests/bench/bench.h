@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+#ifndef TESTS_BENCH_BENCH_H
+#define TESTS_BENCH_BENCH_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdnoreturn.h>
+
+#include "../module/bench/hmm_mirror_bench.h"
+
+#define PASSES		9
+#define PAGE		4096UL
+#define BLOCK		(2UL << 20)
+#define BLOCK_NPAGES	(BLOCK / PAGE)
+#define MIB		(1UL << 20)
+
+noreturn void die(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+/* --- device.c: the module */
+
+extern struct hmm_bench_info info;
+extern bool counting_insns;
+
+void device_setup(void);
+int device_open(void);
+void device_call(int fd, unsigned long cmd, void *arg, const char *what);
+/* Opens the device and sets up who looks at the memory. */
+int span_open(void *memory, size_t len, unsigned int parts, struct hmm_bench_span *span);
+/* Ticks as what is printed: instructions, else nanoseconds. */
+double in_units(double ticks);
+const char *unit_name(void);
+uint64_t ticks_now(void);
+
+/* --- memory.c: kinds of memory */
+
+struct memory {
+	char *start;
+	size_t len;
+	bool huge;	/* how it should be mapped */
+};
+
+/**
+ * struct kind - a kind of memory
+ * @name: in the table and in the bars
+ * @mib: size
+ * @fresh: made before any memory has been given back: there pages touched one after
+ *	another lie side by side
+ * @make: map and fill it
+ * @restore: (optional) make pages missing again, after a pass has made them present
+ * @nr_missing: how many @restore takes away
+ */
+struct kind {
+	const char *name;
+	unsigned int mib;
+	bool fresh;
+	void (*make)(struct memory *m);
+	void (*restore)(const struct memory *m);
+	unsigned long (*nr_missing)(const struct memory *m);
+};
+
+#define NR_KINDS 12
+
+extern const struct kind kinds[NR_KINDS];
+
+void *map_aligned(size_t len, size_t align, int flags);
+void memory_setup(void);
+void memory_make(struct memory *m, const struct kind *kind);
+void memory_free(struct memory *m);
+
+/* --- measure.c: passes in turn */
+
+/**
+ * struct series - the passes of one operation
+ * @op: enum hmm_bench_op
+ * @nr_max: extents of one call of the mirror, 0 for all
+ * @ticks: of each pass
+ * @undo_ticks: of each pass
+ * @last: figures of the last pass
+ */
+struct series {
+	unsigned int op;
+	unsigned int nr_max;
+	uint64_t ticks[PASSES];
+	uint64_t undo_ticks[PASSES];
+	struct hmm_bench_pass last;
+};
+
+double median(const uint64_t *ticks);
+double minimum(const uint64_t *ticks);
+/* All operations take turns, PASSES times, after one pass each that is not counted. */
+void measure(int fd, const struct memory *m, const struct kind *kind, struct series *series,
+	     unsigned int nr);
+
+/* --- table.c: rows and bars */
+
+void bars_load(const char *file, const char *kernel);
+bool bars_verdict(void);
+void table_head(void);
+/* A row of the table: the kernel's passes against ours. */
+void table_row(const struct kind *kind, const char *what, const struct series *kernel,
+	       const struct series *ours);
+
+/* --- the parts */
+
+void bench_walks(const char *only);
+void bench_scale(void);
+void bench_churn(void);
+
+#endif /* TESTS_BENCH_BENCH_H */
