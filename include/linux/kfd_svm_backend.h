@@ -153,8 +153,29 @@ enum kfd_svm_fault_outcome {
 };
 
 /**
+ * struct kfd_svm_fault - an access that found no (sufficient) translation
+ * @user_gpu_id: the GPU that made it
+ * @write: it wants to write
+ * @va: the address
+ * @outcome: set by kfd_svm_fault()
+ */
+struct kfd_svm_fault {
+	u32 user_gpu_id;
+	bool write;
+	u64 va;
+	enum kfd_svm_fault_outcome outcome;
+	/* private: the core's, while it works on the fault */
+	struct list_head link;
+	unsigned int gpu;
+	int err;
+};
+
+/**
  * struct kfd_svm_counters - what happened for a process on one GPU
  * @faults: retry faults handled or refused
+ * @populates: times memory was brought in for faults, at most 2 MiB each; one
+ *	serves all faults that wait for the same memory
+ * @pages_spared: pages around a write that were left shared or unwritten
  * @page_in: pages moved to the GPU's VRAM
  * @page_out: pages moved from it
  * @extents_mapped: runs of pages written to its page tables
@@ -165,6 +186,8 @@ enum kfd_svm_fault_outcome {
  */
 struct kfd_svm_counters {
 	u64 faults;
+	u64 populates;
+	u64 pages_spared;
 	u64 page_in;
 	u64 page_out;
 	u64 extents_mapped;
@@ -200,8 +223,8 @@ int kfd_svm_set_xnack(struct kfd_svm *svm, bool on);
 bool kfd_svm_range_registered(struct kfd_svm *svm, u64 first_va, u64 last_va);
 
 /* Events of the hardware. */
-enum kfd_svm_fault_outcome kfd_svm_fault(struct kfd_svm *svm, u32 user_gpu_id,
-					 u64 va, bool write);
+void kfd_svm_fault(struct kfd_svm *svm, struct kfd_svm_fault *faults,
+		   unsigned int nr);
 void kfd_svm_work_waiting(struct kfd_svm *svm);
 
 void kfd_svm_read_counters(struct kfd_svm *svm, u32 user_gpu_id,

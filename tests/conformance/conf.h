@@ -51,8 +51,8 @@ struct conf_group {
 #define CONF_GROUP(var, table) \
 	const struct conf_group var = { table, KT_ARRAY_SIZE(table) }
 
-extern const struct conf_group attr_group, bigfile_group, errno_group,
-	exception_group, fork_group, idle_group, isolation_group, kfdtest_group,
+extern const struct conf_group around_group, attr_group, bigfile_group,
+	charge_group, errno_group, exception_group, fork_group, idle_group, isolation_group, kfdtest_group,
 	life_group, limits_group, mm_group, nth_group, owner_group, overlap_group,
 	race_group, residency_group, ring_group, sdma_group, struct_group,
 	wait_group, xnack_group;

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* Accesses that no one granted: a memory exception with the address, no data. */
 #include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "conf.h"
 
@@ -260,6 +262,127 @@ static void exception_in_the_middle_of_a_copy_names_the_page(void **state)
 	gpu_expect_exception(p + 8 * KT_PAGE, EXC_ANY);
 }
 
+/* ---- several at once ---- */
+
+#define INSTANCE "/sys/kernel/tracing/instances/kfdsvm-exception"
+#define NFAULTERS 7
+#define NROUNDS 6
+
+static void trace_write(const char *file, const char *text)
+{
+	char path[160];
+	int ret;
+
+	snprintf(path, sizeof(path), INSTANCE "/%s", file);
+	ret = kt_write_file(path, text);
+	if (ret)
+		conf_skip("tracefs: %s: %s", file, strerrorname_np(-ret));
+}
+
+static void trace_signals(void)
+{
+	if (mkdir(INSTANCE, 0700) && errno != EEXIST)
+		conf_skip("no tracefs instance: %s", strerrorname_np(errno));
+	trace_write("events/vamdgpu/vamdgpu_event_signal/enable", "1");
+	trace_write("tracing_on", "1");
+}
+
+static void trace_end(void)
+{
+	kt_write_file(INSTANCE "/events/enable", "0");
+	rmdir(INSTANCE);
+}
+
+/* How often the event of this process was signalled. */
+static unsigned int count_signals(uint32_t event)
+{
+	FILE *f = fopen(INSTANCE "/trace", "re");
+	char line[256], key[64];
+	unsigned int n = 0;
+
+	assert_non_null(f);
+	snprintf(key, sizeof(key), "tgid=%d event=%u ", (int)getpid(), event);
+	while (fgets(line, sizeof(line), f))
+		n += strstr(line, "vamdgpu_event_signal") && strstr(line, key);
+	fclose(f);
+	return n;
+}
+
+static char *fresh_memory(void)
+{
+	char *p = map_huge(KT_HUGE);
+
+	madvise(p, KT_HUGE, MADV_NOHUGEPAGE);
+	return p;
+}
+
+static void emit_write(struct kt_queue *q, volatile void *p, uint32_t value)
+{
+	uint32_t dw[KT_SDMA_MAX_DW];
+
+	expect_ok(kt_queue_emit(q, dw, kt_sdma_write1(dw, (uintptr_t)p, value)));
+}
+
+/*
+ * The first queue lets the others go and then faults on memory whose populate takes a
+ * while; meanwhile theirs, on @hole, gather.
+ */
+static void fault_together(struct kt_queue queues[NFAULTERS + 1], char *hole)
+{
+	volatile uint32_t *flag = bounce.cpu;
+	uint32_t dw[KT_SDMA_MAX_DW];
+
+	*flag = 0;
+	for (unsigned int i = 0; i <= NFAULTERS; i++)
+		expect_ok(kt_queue_create(&gpu, KT_PAGE, &queues[i]));
+	for (unsigned int i = 1; i <= NFAULTERS; i++) {
+		unsigned int n = kt_sdma_poll(dw, (uintptr_t)flag, KT_POLL_EQ, 1, ~0U);
+
+		expect_ok(kt_queue_emit(&queues[i], dw, n));
+		emit_write(&queues[i], hole + i * KT_PAGE, 1);
+		kt_queue_ring(&queues[i]);
+	}
+	emit_write(&queues[0], flag, 1);
+	emit_write(&queues[0], fresh_memory(), 1);
+	kt_queue_ring(&queues[0]);
+}
+
+/*
+ * All queues there are fail with the first of the faults, so the others are no news: one
+ * signal, and queues made after it are none of theirs.
+ */
+static void exceptions_at_once_are_signalled_once(void **state)
+{
+	static struct kt_queue queues[NFAULTERS + 1], later;
+	uint32_t event;
+	char *hole, *p;
+
+	(void)state;
+	gpu_open_queue();
+	trace_signals();
+	/* Not a gap: nothing else is to come to lie there. */
+	hole = mmap(NULL, (NFAULTERS + 1) * KT_PAGE, PROT_NONE,
+		    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	assert_true(hole != MAP_FAILED);
+	expect_ok(kt_event_create(&gpu, KT_EVENT_MEMORY, true, &event));
+	for (unsigned int round = 0; round < NROUNDS; round++) {
+		fault_together(queues, hole);
+		expect_ok(kt_event_wait(&gpu, event, KT_WAIT_MS, NULL));
+		/* Its own fault is answered behind all those from before. */
+		expect_ok(kt_queue_create(&gpu, KT_PAGE, &later));
+		p = fresh_memory();
+		emit_write(&later, p, round + 1);
+		kt_queue_ring(&later);
+		expect_ok(kt_queue_wait(&later, KT_WAIT_MS));
+		assert_int_equal(*(volatile uint32_t *)p, round + 1);
+		assert_int_equal(count_signals(event), round + 1);
+		expect_ok(kt_queue_destroy(&later));
+		for (unsigned int i = 0; i <= NFAULTERS; i++)
+			expect_ok(kt_queue_destroy(&queues[i]));
+	}
+	trace_end();
+}
+
 static const struct conf_case cases[] = {
 	CASE(read_of_unmapped_memory_is_exception, CONF_BOTH),
 	CASE(write_of_unmapped_memory_is_exception, CONF_BOTH),
@@ -280,6 +403,8 @@ static const struct conf_case cases[] = {
 	CASE(memory_object_after_unmap_is_exception, CONF_BOTH),
 	CASE(exception_stops_all_queues_of_the_process, CONF_BOTH),
 	CASE(exception_in_the_middle_of_a_copy_names_the_page, CONF_BOTH),
+	CASE(exceptions_at_once_are_signalled_once,
+	     CONF_ON | CONF_ROOT | CONF_VIRTUAL),
 };
 
 CONF_GROUP(exception_group, cases);

@@ -12,7 +12,7 @@ static const struct conf_group *const groups[] = {
 	&overlap_group, &xnack_group, &kfdtest_group, &sdma_group, &mm_group,
 	&bigfile_group, &fork_group, &exception_group, &isolation_group, &life_group,
 	&limits_group, &ring_group, &race_group, &residency_group, &wait_group,
-	&nth_group, &idle_group,
+	&nth_group, &idle_group, &around_group, &charge_group,
 };
 
 static const char usage[] =

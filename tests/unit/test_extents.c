@@ -15,6 +15,7 @@ struct oracle_page {
 	bool mapped;
 	u64 pfn;
 	u32 map_id;
+	u32 flags;
 };
 
 struct world {
@@ -46,6 +47,7 @@ static unsigned int make_fresh(struct world *w, struct kfd_svm_extent *fresh,
 				.pfn = w->next_pfn,
 				.dma = w->next_pfn << PAGE_SHIFT,
 				.map_id = w->next_id++,
+				.flags = unit_random(&w->seed, KFD_SVM_EXT_UNDONE),
 				.map_first = page,
 				.map_npages = npages,
 				.first = page,
@@ -81,6 +83,7 @@ static void step_populate(struct world *w)
 				.mapped = true,
 				.pfn = fresh[i].pfn + page - fresh[i].first,
 				.map_id = fresh[i].map_id,
+				.flags = fresh[i].flags,
 			};
 		}
 	}
@@ -139,6 +142,8 @@ static void compare(const struct world *w)
 		ext = kfd_svm_extent_find(&w->map, page);
 		assert_non_null(ext);
 		assert_int_equal(ext->map_id, w->page[page].map_id);
+		/* What is dirty or writable stays so, page by page. */
+		assert_int_equal(ext->flags, w->page[page].flags);
 		assert_int_equal(kfd_svm_extent_pfn_at(ext, page),
 				 w->page[page].pfn);
 		assert_int_equal(kfd_svm_extent_dma_at(ext, page),

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Policy: PTE flags by graphics core, who maps when, fault windows, back-off.
+ * Policy: PTE flags by graphics core, who maps when, fault windows, what is written
+ * along with a page, back-off.
  */
 #include "kfd_svm_policy.h"
 
@@ -122,6 +123,125 @@ static void window_is_aligned_and_bounded(void **state)
 	assert_true(first <= 1 << 20 && last >= 1 << 20);
 }
 
+#define NPAGES	KFD_SVM_BLOCK_PAGES
+
+/* Does the area of @size pages around @page grow? By the rule, page by page. */
+static bool area_is_dense(const unsigned long *either, unsigned int page,
+			  unsigned int size)
+{
+	unsigned int first = page / size * size, i, count = 0;
+
+	for (i = first; i < first + size; i++)
+		count += test_bit(i, either);
+	return count >= 2 && 2 * count >= size;
+}
+
+static void oracle_write_around(const unsigned long *written,
+				const unsigned long *wanted, unsigned long *out)
+{
+	DECLARE_BITMAP(either, NPAGES);
+	unsigned int page, size, i;
+
+	bitmap_zero(out, NPAGES);
+	for (i = 0; i < ARRAY_SIZE(either); i++)
+		either[i] = written[i] | wanted[i];
+	for (page = 0; page < NPAGES; page++) {
+		if (!test_bit(page, wanted))
+			continue;
+		for (size = NPAGES; size > 1; size /= 2)
+			if (area_is_dense(either, page, size))
+				break;
+		bitmap_set(out, page / size * size, size);
+	}
+}
+
+static void write_around_matches_the_rule_on_random_sets(void **state)
+{
+	unsigned int seed, step;
+
+	for (seed = 1; seed <= 300; seed++) {
+		DECLARE_BITMAP(written, NPAGES) = {};
+		DECLARE_BITMAP(wanted, NPAGES) = {};
+		DECLARE_BITMAP(want, NPAGES);
+		unsigned int s = seed, n = unit_random(&s, 300);
+
+		while (n--)
+			__set_bit(unit_random(&s, NPAGES), written);
+		for (step = 0; step <= unit_random(&s, 10); step++)
+			__set_bit(unit_random(&s, NPAGES), wanted);
+		oracle_write_around(written, wanted, want);
+		kfd_svm_policy_write_around(written, wanted);
+		assert_memory_equal(wanted, want, sizeof(want));
+	}
+}
+
+static void first_write_asks_for_its_page_only(void **state)
+{
+	unsigned int page;
+
+	for (page = 0; page < NPAGES; page++) {
+		DECLARE_BITMAP(written, NPAGES) = {};
+		DECLARE_BITMAP(wanted, NPAGES) = {};
+
+		__set_bit(page, wanted);
+		kfd_svm_policy_write_around(written, wanted);
+		assert_int_equal(bitmap_weight(wanted, NPAGES), 1);
+		assert_true(test_bit(page, wanted));
+	}
+}
+
+/* Faults of who writes every @step'th page of a block of shared memory. */
+static unsigned int faults_of_writer(unsigned int step, bool backwards)
+{
+	DECLARE_BITMAP(written, NPAGES) = {};
+	unsigned int i, k, faults = 0;
+
+	for (i = 0; i < NPAGES; i += step) {
+		unsigned int page = backwards ? NPAGES - 1 - i : i;
+		DECLARE_BITMAP(wanted, NPAGES) = {};
+
+		if (test_bit(page, written))
+			continue;
+		faults++;
+		__set_bit(page, wanted);
+		kfd_svm_policy_write_around(written, wanted);
+		assert_true(test_bit(page, wanted));
+		for (k = 0; k < ARRAY_SIZE(written); k++)
+			written[k] |= wanted[k];
+	}
+	return faults;
+}
+
+static void who_writes_an_array_has_a_fault_for_each_doubling(void **state)
+{
+	assert_int_equal(faults_of_writer(1, false), 9);
+	assert_int_equal(faults_of_writer(1, true), 9);
+	assert_int_equal(faults_of_writer(2, false), 9);
+	/* Sparse writers pay for what they touch. */
+	assert_int_equal(faults_of_writer(64, false), NPAGES / 64);
+}
+
+static void write_comes_along_where_it_costs_no_copy(void **state)
+{
+	const unsigned int valid = HMM_MIRROR_EXT_VALID;
+	const unsigned int zero = valid | HMM_MIRROR_EXT_ZERO;
+	int anonymous;
+
+	for (anonymous = 0; anonymous < 2; anonymous++) {
+		assert_true(kfd_svm_policy_write_along(valid | HMM_MIRROR_EXT_WRITE,
+						       anonymous));
+		assert_false(kfd_svm_policy_write_along(valid, anonymous));
+		assert_false(kfd_svm_policy_write_along(valid | HMM_MIRROR_EXT_HUGE,
+							anonymous));
+		assert_false(kfd_svm_policy_write_along(HMM_MIRROR_EXT_ERROR,
+							anonymous));
+		/* Holes, and what stands for them. */
+		assert_int_equal(kfd_svm_policy_write_along(0, anonymous), anonymous);
+		assert_int_equal(kfd_svm_policy_write_along(zero, anonymous),
+				 anonymous);
+	}
+}
+
 static void back_off_doubles_up_to_a_second(void **state)
 {
 	unsigned int i, ms, before = 0;
@@ -145,6 +265,10 @@ int main(void)
 		cmocka_unit_test(eager_and_resident_depend_on_xnack_and_always_mapped),
 		cmocka_unit_test(access_is_tested_before_anything_else),
 		cmocka_unit_test(window_is_aligned_and_bounded),
+		cmocka_unit_test(write_around_matches_the_rule_on_random_sets),
+		cmocka_unit_test(first_write_asks_for_its_page_only),
+		cmocka_unit_test(who_writes_an_array_has_a_fault_for_each_doubling),
+		cmocka_unit_test(write_comes_along_where_it_costs_no_copy),
 		cmocka_unit_test(back_off_doubles_up_to_a_second),
 	};
 

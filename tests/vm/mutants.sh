@@ -20,6 +20,10 @@ mutants=(
 	"kfd_svm break_flush off madvise_dontneed_shows_zeros"
 	"kfd_svm break_cow on fork_gpu_write_does_not_reach_the_child"
 	"kfd_svm break_cow off write_to_read_only_mapping_is_exception"
+	"kfd_svm break_spare on fork_gpu_write_copies_one_page"
+	"kfd_svm break_join on faults_on_one_window_are_served_together"
+	"kfd_svm break_charge on mappings_are_charged_to_the_process"
+	"kfd_svm break_charge off mappings_are_charged_to_the_process"
 	"hmm_mirror break_seq_check on dontneed_races_with_gpu_mapping"
 	"hmm_mirror break_seq_check off dontneed_races_with_registration"
 )

@@ -67,6 +67,21 @@ static inline void bitmap_zero(unsigned long *map, unsigned int bits)
 	memset(map, 0, BITS_TO_LONGS(bits) * sizeof(*map));
 }
 
+static inline void bitmap_copy(unsigned long *to, const unsigned long *from,
+			       unsigned int bits)
+{
+	memcpy(to, from, BITS_TO_LONGS(bits) * sizeof(*to));
+}
+
+static inline void bitmap_or(unsigned long *to, const unsigned long *a,
+			     const unsigned long *b, unsigned int bits)
+{
+	unsigned int i;
+
+	for (i = 0; i < BITS_TO_LONGS(bits); i++)
+		to[i] = a[i] | b[i];
+}
+
 static inline bool bitmap_empty(const unsigned long *map, unsigned int bits)
 {
 	return find_first_bit(map, bits) == bits;

@@ -228,6 +228,8 @@ void kfd_svm_extent_undo(struct kfd_svm *svm, struct kfd_svm_block *block,
 			      FIELD_PREP(HMM_MIRROR_EXT_NPAGES, ext->map_npages),
 	};
 
+	if (ext->flags & KFD_SVM_EXT_WRITE)
+		run.va_flags |= HMM_MIRROR_EXT_WRITE;
 	hmm_mirror_extent_dma_unmap(svm->gpus[gpu].gpu->desc.dma_dev, &run,
 				    ext->dma);
 }

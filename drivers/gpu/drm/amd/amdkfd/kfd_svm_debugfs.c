@@ -28,6 +28,8 @@ static int counters_show(struct seq_file *m, void *unused)
 			   c->extents_mapped);
 		seq_printf(m, "pages_mapped %llu invalidations %llu ",
 			   c->pages_mapped, c->invalidations);
+		seq_printf(m, "populates %llu pages_spared %llu ",
+			   c->populates, c->pages_spared);
 		seq_printf(m, "retries %llu restores %llu\n", c->retries,
 			   c->restores);
 	}

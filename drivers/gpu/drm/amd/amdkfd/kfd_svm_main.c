@@ -8,9 +8,12 @@
  */
 #include "kfd_svm_priv.h"
 
+#include <linux/dev_printk.h>
 #include <linux/err.h>
 #include <linux/export.h>
+#include <linux/memcontrol.h>
 #include <linux/module.h>
+#include <linux/sched/mm.h>
 #include <linux/slab.h>
 
 #include "kfd_svm_trace.h"
@@ -35,6 +38,15 @@ MODULE_PARM_DESC(break_flush, "Never flush TLBs (test only)");
 bool kfd_svm_break_cow;
 module_param_named(break_cow, kfd_svm_break_cow, bool, 0600);
 MODULE_PARM_DESC(break_cow, "Map pages writable that the CPU may not write (test only)");
+bool kfd_svm_break_spare;
+module_param_named(break_spare, kfd_svm_break_spare, bool, 0600);
+MODULE_PARM_DESC(break_spare, "Ask to write the whole window of a write (test only)");
+bool kfd_svm_break_join;
+module_param_named(break_join, kfd_svm_break_join, bool, 0600);
+MODULE_PARM_DESC(break_join, "Serve each fault alone (test only)");
+bool kfd_svm_break_charge;
+module_param_named(break_charge, kfd_svm_break_charge, bool, 0600);
+MODULE_PARM_DESC(break_charge, "Charge nobody for what workers allocate (test only)");
 unsigned int kfd_svm_commit_delay_us;
 module_param_named(commit_delay_us, kfd_svm_commit_delay_us, uint, 0600);
 MODULE_PARM_DESC(commit_delay_us, "Sleep between fault and commit: widens a race (test only)");
@@ -46,8 +58,8 @@ MODULE_PARM_DESC(commit_delay_us, "Sleep between fault and commit: widens a race
  *	kfd_svm_gpu_unregister().
  *
  * Context: may sleep.
- * Return: the GPU, or ERR_PTR: -EINVAL (gpu_id is 0 or an op is missing),
- * -ENOMEM.
+ * Return: the GPU, or ERR_PTR: -EINVAL (gpu_id is 0 or an op is missing);
+ * -EOPNOTSUPP: the device cannot reach all memory directly and coherently; -ENOMEM.
  */
 struct kfd_svm_gpu *kfd_svm_gpu_register(const struct kfd_svm_gpu_desc *desc)
 {
@@ -59,6 +71,12 @@ struct kfd_svm_gpu *kfd_svm_gpu_register(const struct kfd_svm_gpu_desc *desc)
 	    !ops->pt_unmap || !ops->tlb_flush || !ops->quiesce ||
 	    !ops->resume || !ops->va_busy)
 		return ERR_PTR(-EINVAL);
+	/* Now, and not when a program has set up all and touches some page. */
+	if (!hmm_mirror_device_usable(desc->dma_dev)) {
+		dev_err(desc->dma_dev,
+			"kfd_svm: DMA cannot reach all memory directly\n");
+		return ERR_PTR(-EOPNOTSUPP);
+	}
 	gpu = kzalloc(sizeof(*gpu), GFP_KERNEL);
 	if (!gpu)
 		return ERR_PTR(-ENOMEM);
@@ -125,6 +143,23 @@ bool kfd_svm_is_va_busy(struct kfd_svm *svm, unsigned long first,
 			return true;
 	}
 	return false;
+}
+
+/*
+ * Until kfd_svm_charge_end() what is allocated with __GFP_ACCOUNT is charged to the
+ * process, whoever's thread this is.
+ */
+void kfd_svm_charge_begin(struct kfd_svm *svm, struct kfd_svm_charge *charge)
+{
+	charge->memcg = kfd_svm_break_charge ? NULL :
+					       get_mem_cgroup_from_mm(svm->mm);
+	charge->old = set_active_memcg(charge->memcg);
+}
+
+void kfd_svm_charge_end(struct kfd_svm_charge *charge)
+{
+	set_active_memcg(charge->old);
+	mem_cgroup_put(charge->memcg);
 }
 
 /* What a page nobody registered has. */
@@ -198,13 +233,16 @@ static void housekeep_worker(struct work_struct *work)
 {
 	struct kfd_svm *svm = container_of(work, struct kfd_svm, housekeep_work);
 	struct kfd_svm_attr_pool pool = {};
+	struct kfd_svm_charge charge;
 	int err;
 
 	/*
 	 * The reserve first, and without op_lock: unmaps use it up while somebody
 	 * holds that for long. Failure is no harm: the next unmap asks again.
 	 */
+	kfd_svm_charge_begin(svm, &charge);
 	err = kfd_svm_attr_pool_fill(&pool, KFD_SVM_ATTR_RESERVE);
+	kfd_svm_charge_end(&charge);
 	if (!err) {
 		mutex_lock(&svm->update_lock);
 		kfd_svm_attr_pool_move(&svm->attrs.reserve, &pool,
@@ -245,12 +283,15 @@ static int alloc_buffers(struct kfd_svm *svm)
 				   GFP_KERNEL_ACCOUNT);
 	svm->new_exts = kvcalloc(KFD_SVM_BLOCK_PAGES, sizeof(*svm->new_exts),
 				 GFP_KERNEL_ACCOUNT);
-	return svm->fault_exts && svm->new_exts ? 0 : -ENOMEM;
+	svm->req_spans = kvcalloc(KFD_SVM_REQ_SPANS, sizeof(*svm->req_spans),
+				  GFP_KERNEL_ACCOUNT);
+	return svm->fault_exts && svm->new_exts && svm->req_spans ? 0 : -ENOMEM;
 }
 
 static void svm_free(struct kfd_svm *svm)
 {
 	kvfree(svm->spare_exts);
+	kvfree(svm->req_spans);
 	kvfree(svm->new_exts);
 	kvfree(svm->fault_exts);
 	mutex_destroy(&svm->update_lock);
@@ -290,6 +331,7 @@ struct kfd_svm *kfd_svm_create(struct mm_struct *mm, pid_t tgid, bool xnack,
 	mutex_init(&svm->op_lock);
 	mutex_init(&svm->update_lock);
 	xa_init(&svm->blocks);
+	INIT_LIST_HEAD(&svm->faults);
 	INIT_LIST_HEAD(&svm->pending);
 	INIT_DELAYED_WORK(&svm->restore_work, kfd_svm_restore_worker);
 	INIT_WORK(&svm->housekeep_work, housekeep_worker);

@@ -3,7 +3,8 @@
  * Bringing memory into page tables: work on a range of the mirror, commit only
  * if it is still valid, else try again.
  *
- *   1. reserve page-table memory         op_lock
+ *   1. reserve page-table memory, find
+ *      out what to ask for               op_lock
  *   2. make pages present                op_lock, mmap_lock (in the mirror)
  *   3. range still valid? look what each GPU may have, map for DMA,
  *      merge extents, write PTEs         op_lock, update_lock
@@ -45,12 +46,30 @@ struct prep {
 	unsigned int nr_fresh;
 };
 
-/* What an extent must be for its mapped pages to need no work. */
-static u32 sufficient_flag(const struct kfd_svm_populate *pop)
+/*
+ * Mapped pages that need no work: eager, if write was asked for when they came;
+ * else, if they are writable or nobody asks to write them.
+ */
+static void find_sufficient(const struct kfd_svm_populate *pop,
+			    const struct kfd_svm_mapping *map,
+			    unsigned long *sufficient)
 {
+	u32 enough = pop->eager ? KFD_SVM_EXT_ASKED : KFD_SVM_EXT_WRITE;
+	DECLARE_BITMAP(readable, KFD_SVM_BLOCK_PAGES);
+	struct kfd_svm_extent *ext;
+	unsigned int page = 0, end;
+
+	bitmap_zero(sufficient, KFD_SVM_BLOCK_PAGES);
+	bitmap_zero(readable, KFD_SVM_BLOCK_PAGES);
+	for (; (ext = kfd_svm_mapping_next_run(map, &page, &end,
+					       KFD_SVM_BLOCK_PAGES - 1));
+	     page = end + 1)
+		bitmap_set(ext->flags & enough ? sufficient : readable, page,
+			   end - page + 1);
 	if (pop->eager)
-		return KFD_SVM_EXT_ASKED;
-	return pop->req & HMM_MIRROR_REQ_WRITE ? KFD_SVM_EXT_WRITE : 0;
+		return;
+	bitmap_andnot(readable, readable, pop->write, KFD_SVM_BLOCK_PAGES);
+	bitmap_or(sufficient, sufficient, readable, KFD_SVM_BLOCK_PAGES);
 }
 
 /* Fill in @prep->eligible and @prep->target. */
@@ -59,10 +78,8 @@ static void find_target(struct kfd_svm *svm, const struct kfd_svm_populate *pop,
 {
 	const struct kfd_svm_mapping *map = prep->block->gpu[prep->gpu];
 	unsigned long base = kfd_svm_block_first(prep->block);
-	u32 enough = sufficient_flag(pop);
+	DECLARE_BITMAP(sufficient, KFD_SVM_BLOCK_PAGES);
 	struct kfd_svm_attr_range *range;
-	struct kfd_svm_extent *ext;
-	unsigned int page = 0, end;
 
 	lockdep_assert_held(&svm->update_lock);
 
@@ -81,11 +98,9 @@ static void find_target(struct kfd_svm *svm, const struct kfd_svm_populate *pop,
 	bitmap_copy(prep->target, prep->eligible, KFD_SVM_BLOCK_PAGES);
 	if (!map)
 		return;
-	for (; (ext = kfd_svm_mapping_next_run(map, &page, &end,
-					       KFD_SVM_BLOCK_PAGES - 1));
-	     page = end + 1)
-		if (!enough || ext->flags & enough)
-			bitmap_clear(prep->target, page, end - page + 1);
+	find_sufficient(pop, map, sufficient);
+	bitmap_andnot(prep->target, prep->target, sufficient,
+		      KFD_SVM_BLOCK_PAGES);
 }
 
 static void undo_fresh(struct kfd_svm *svm, struct prep *prep)
@@ -93,6 +108,24 @@ static void undo_fresh(struct kfd_svm *svm, struct prep *prep)
 	while (prep->nr_fresh)
 		kfd_svm_extent_undo(svm, prep->block, prep->gpu,
 				    &svm->new_exts[--prep->nr_fresh]);
+}
+
+/*
+ * DIRTY holds as long as the extent does: an entry becomes clean again by way of an
+ * invalidation only.
+ */
+static u32 extent_flags(unsigned int flags)
+{
+	u32 ours = 0;
+
+	/* All processes share the page of zeros. */
+	if (flags & HMM_MIRROR_EXT_ZERO)
+		return 0;
+	if (flags & HMM_MIRROR_EXT_WRITE || kfd_svm_break_cow)
+		ours |= KFD_SVM_EXT_WRITE;
+	if (flags & HMM_MIRROR_EXT_DIRTY)
+		ours |= KFD_SVM_EXT_DIRTY;
+	return ours;
 }
 
 /* Map first..last (within the block) of @ext for the GPU. */
@@ -106,14 +139,18 @@ static int add_fresh(struct kfd_svm *svm, const struct kfd_svm_populate *pop,
 	unsigned long pfn = hmm_mirror_extent_pfn(ext) + skip;
 	unsigned int npages = last - first + 1;
 	struct hmm_mirror_extent run = {
-		.va_flags = va | flags,
+		.va_flags = va | (flags & ~HMM_MIRROR_EXT_WRITE),
 		.pfn_npages = FIELD_PREP(HMM_MIRROR_EXT_PFN, pfn) |
 			      FIELD_PREP(HMM_MIRROR_EXT_NPAGES, npages),
 	};
+	u32 ours = extent_flags(flags);
 	struct kfd_svm_extent *fresh = &svm->new_exts[prep->nr_fresh];
 	dma_addr_t dma;
 	int err;
 
+	/* As kfd_svm_extent_undo() will have it. */
+	if (ours & KFD_SVM_EXT_WRITE)
+		run.va_flags |= HMM_MIRROR_EXT_WRITE;
 	err = hmm_mirror_extent_dma_map(svm->gpus[prep->gpu].gpu->desc.dma_dev,
 					&run, &dma);
 	if (err)
@@ -127,11 +164,8 @@ static int add_fresh(struct kfd_svm *svm, const struct kfd_svm_populate *pop,
 		.first = first,
 		.npages = npages,
 	};
-	if (flags & HMM_MIRROR_EXT_WRITE || kfd_svm_break_cow)
-		fresh->flags |= KFD_SVM_EXT_WRITE;
-	if (flags & HMM_MIRROR_EXT_DIRTY)
-		fresh->flags |= KFD_SVM_EXT_DIRTY;
-	if (pop->req & HMM_MIRROR_REQ_WRITE_IF_VMA)
+	fresh->flags = ours;
+	if (pop->eager)
 		fresh->flags |= KFD_SVM_EXT_ASKED;
 	prep->nr_fresh++;
 	bitmap_set(prep->replace, first, npages);
@@ -223,6 +257,22 @@ static void note_missing(struct prep *prep)
 	bitmap_or(map->want, map->want, prep->eligible, KFD_SVM_BLOCK_PAGES);
 }
 
+/*
+ * Writes of the future are guessed from those of the past, but not of a past that is
+ * over: where others have changed memory since, only what faulted counts.
+ */
+static void note_demand(const struct kfd_svm_populate *pop,
+			const struct prep *prep)
+{
+	DECLARE_BITMAP(written, KFD_SVM_BLOCK_PAGES);
+	struct kfd_svm_block *block = prep->block;
+
+	bitmap_and(written,
+		   block->changes == pop->changes ? pop->demand : pop->wanted,
+		   prep->replace, KFD_SVM_BLOCK_PAGES);
+	bitmap_or(block->demand, block->demand, written, KFD_SVM_BLOCK_PAGES);
+}
+
 static struct kfd_svm_extents *alloc_extents(unsigned int nr)
 {
 	struct kfd_svm_extents *exts;
@@ -258,7 +308,7 @@ static void cut_extents(struct kfd_svm *svm, struct kfd_svm_mapping *map)
 /* Steps 3 and 4 for one GPU. Return: 0, -EAGAIN if a CPU change won, ... */
 static int commit_gpu(struct kfd_svm *svm, const struct kfd_svm_populate *pop,
 		      struct hmm_mirror_range *range,
-		      const struct hmm_mirror_cursor *cursor, struct prep *prep)
+		      struct hmm_mirror_cursor *cursor, struct prep *prep)
 {
 	struct kfd_svm_extents *old = NULL;
 	bool fresh = false;
@@ -270,6 +320,7 @@ static int commit_gpu(struct kfd_svm *svm, const struct kfd_svm_populate *pop,
 	} else if (!hmm_mirror_range_valid(range)) {
 		err = -EAGAIN;
 	} else {
+		kfd_svm_refuse_devices(range, cursor);
 		find_target(svm, pop, prep);
 		err = make_fresh(svm, pop, cursor, prep);
 	}
@@ -279,6 +330,8 @@ static int commit_gpu(struct kfd_svm *svm, const struct kfd_svm_populate *pop,
 			old = install(svm, prep);
 		if (pop->eager)
 			note_missing(prep);
+		else
+			note_demand(pop, prep);
 	}
 	mutex_unlock(&svm->update_lock);
 
@@ -286,34 +339,6 @@ static int commit_gpu(struct kfd_svm *svm, const struct kfd_svm_populate *pop,
 	if (fresh)
 		cut_extents(svm, prep->block->gpu[prep->gpu]);
 	return err;
-}
-
-/* Find out what user space is to be told about pages that did not come. */
-static void note_errors(struct kfd_svm_populate *pop,
-			const struct hmm_mirror_cursor *cursor)
-{
-	unsigned int i;
-
-	for (i = 0; i < cursor->nr; i++) {
-		const struct hmm_mirror_extent *ext = &cursor->extents[i];
-		unsigned long first = hmm_mirror_extent_va(ext) >> PAGE_SHIFT;
-		unsigned int flags = hmm_mirror_extent_flags(ext);
-		int err = 0;
-
-		if (flags & HMM_MIRROR_EXT_ERROR)
-			err = -(int)hmm_mirror_extent_pfn(ext);
-		else if (!(flags & HMM_MIRROR_EXT_VALID))
-			err = -EAGAIN;
-		else if (pop->req & HMM_MIRROR_REQ_WRITE &&
-			 !(flags & HMM_MIRROR_EXT_WRITE))
-			err = -EPERM;
-		/* As upstream: what may not be read is left out silently. */
-		if (err && err != -EPERM && err != -EAGAIN)
-			pop->missing = err;
-		if (pop->page >= first &&
-		    pop->page - first < hmm_mirror_extent_npages(ext))
-			pop->page_err = err;
-	}
 }
 
 static int reserve_tables(struct kfd_svm *svm, unsigned long index, u64 gpus)
@@ -351,7 +376,7 @@ static void count_retry(struct kfd_svm *svm, const struct kfd_svm_populate *pop)
 /* Commit what the mirror handed over, from @va on, for all GPUs. */
 static int commit_gpus(struct kfd_svm *svm, struct kfd_svm_populate *pop,
 		       struct hmm_mirror_range *range,
-		       const struct hmm_mirror_cursor *cursor, unsigned long va)
+		       struct hmm_mirror_cursor *cursor, unsigned long va)
 {
 	struct kfd_svm_block *block;
 	unsigned int i;
@@ -372,7 +397,7 @@ static int commit_gpus(struct kfd_svm *svm, struct kfd_svm_populate *pop,
 		if (err)
 			return err;
 	}
-	note_errors(pop, cursor);
+	kfd_svm_note_errors(pop, cursor);
 	return 0;
 }
 
@@ -386,13 +411,18 @@ static int populate_range(struct kfd_svm *svm, struct kfd_svm_populate *pop,
 		.nr_max = KFD_SVM_BLOCK_PAGES,
 		.next_va = pop->first << PAGE_SHIFT,
 	};
-	const struct hmm_mirror_req req = { .default_req = pop->req };
+	struct hmm_mirror_req req;
+	bool stale = true;
 	long left;
+	int err;
 
 	while (cursor.next_va <= pop->last << PAGE_SHIFT) {
 		unsigned long va = cursor.next_va;
-		int err;
 
+		err = stale ? kfd_svm_request_build(svm, pop, range, &req) : 0;
+		if (err)
+			return err;
+		stale = false;
 		err = hmm_mirror_range_fault(range, &cursor, &req);
 		/* The mirror has tried for as long as we would. */
 		if (err == -ETIME)
@@ -408,6 +438,7 @@ static int populate_range(struct kfd_svm *svm, struct kfd_svm_populate *pop,
 			return err;
 		/* GPUs committed before lost it again, or will find it done. */
 		cursor.next_va = va;
+		stale = true;
 		count_retry(svm, pop);
 		left = deadline - jiffies;
 		if (left <= 0)
@@ -422,7 +453,7 @@ static int populate_range(struct kfd_svm *svm, struct kfd_svm_populate *pop,
 
 /*
  * Bring pop->first..last into the page tables of pop->gpus (which have a vm).
- * Pages that cannot be had are no error, see pop->missing and pop->page_err.
+ * Pages that cannot be had are no error, see pop->missing and pop->faults.
  * Return: 0; -EAGAIN: lost against CPU changes for KFD_SVM_RETRY_JIFFIES;
  * -ENOMEM; -EINTR: killed; -ESRCH: the mm is gone; -EFAULT: the OOM reaper is at
  * work in it.
@@ -438,7 +469,6 @@ int kfd_svm_populate(struct kfd_svm *svm, struct kfd_svm_populate *pop)
 	WARN_ON_ONCE(kfd_svm_block_of(pop->last) != index);
 
 	pop->missing = 0;
-	pop->page_err = 0;
 	block = kfd_svm_block_get(svm, index, pop->gpus);
 	if (IS_ERR(block)) {
 		err = PTR_ERR(block);
@@ -452,11 +482,15 @@ int kfd_svm_populate(struct kfd_svm *svm, struct kfd_svm_populate *pop)
 					((pop->last + 1) << PAGE_SHIFT) - 1);
 	if (err)
 		goto out_tidy;
+	WRITE_ONCE(svm->populator, current);
 	err = populate_range(svm, pop, &range);
+	WRITE_ONCE(svm->populator, NULL);
 	hmm_mirror_range_unregister(&range);
+	if (!err && !pop->eager)
+		kfd_svm_count_populate(svm, pop);
 out_tidy:
 	/* The block may have been made in vain. */
-	if (err || pop->missing || pop->page_err)
+	if (err || pop->missing || kfd_svm_fault_failed(pop))
 		queue_work(kfd_svm_wq, &svm->housekeep_work);
 	return err;
 }
@@ -509,8 +543,6 @@ static bool next_eager_piece(struct kfd_svm *svm, unsigned long page,
 	*pop = (struct kfd_svm_populate){
 		.first = page,
 		.last = page,
-		.page = page,
-		.req = HMM_MIRROR_REQ_WRITE_IF_VMA,
 		.eager = true,
 	};
 	for (; range && range->first <= pop->last + 1 && eager_bound(svm, range);

@@ -186,6 +186,71 @@ void kfd_svm_policy_window(unsigned long page, u32 granularity,
 	*last = *first + (size - 1);
 }
 
+static unsigned int count_bits(const unsigned long *bits, unsigned int first,
+			       unsigned int nr)
+{
+	unsigned int i, count = 0;
+
+	for (i = first; i < first + nr; i++)
+		count += test_bit(i, bits);
+	return count;
+}
+
+/*
+ * A write costs a copy where memory is shared, so it is done for pages somebody
+ * writes, and ahead of those who write many: each page of @wanted grows to the
+ * largest aligned area of the block in which at least half of the pages, and more
+ * than one, are in @wanted or @written. So who writes an array has a fault for each
+ * doubling, and who writes a page gets a page.
+ */
+void kfd_svm_policy_write_around(const unsigned long *written,
+				 unsigned long *wanted)
+{
+	DECLARE_BITMAP(grown, KFD_SVM_BLOCK_PAGES);
+	DECLARE_BITMAP(either, KFD_SVM_BLOCK_PAGES);
+	unsigned int page;
+
+	bitmap_zero(grown, KFD_SVM_BLOCK_PAGES);
+	bitmap_or(either, wanted, written, KFD_SVM_BLOCK_PAGES);
+	for_each_set_bit(page, wanted, KFD_SVM_BLOCK_PAGES) {
+		unsigned int first = page, best_first = page;
+		unsigned int size = 1, best_size = 1, count = 1;
+
+		while (size < KFD_SVM_BLOCK_PAGES) {
+			/* The area's other half joins. */
+			count += count_bits(either, first ^ size, size);
+			first &= ~size;
+			size *= 2;
+			if (count > 1 && count >= size / 2) {
+				best_first = first;
+				best_size = size;
+			}
+		}
+		bitmap_set(grown, best_first, best_size);
+	}
+	bitmap_copy(wanted, grown, KFD_SVM_BLOCK_PAGES);
+}
+
+/*
+ * Are pages in the window of a write to be made writable though nobody has asked
+ * for them? Those that can be written already; and those of anonymous memory that
+ * are not there, or are zeros that everybody shares: they cost memory, as with a
+ * huge page, but no copy. Not what is shared for reading, and not files, of which
+ * a page would be copied or become dirty for nothing. @ext_flags: as the CPU has
+ * them, HMM_MIRROR_EXT_*.
+ */
+bool kfd_svm_policy_write_along(unsigned int ext_flags, bool anonymous)
+{
+	if (ext_flags & HMM_MIRROR_EXT_ERROR)
+		return false;
+	if (ext_flags & HMM_MIRROR_EXT_WRITE)
+		return true;
+	if (ext_flags & HMM_MIRROR_EXT_VALID &&
+	    !(ext_flags & HMM_MIRROR_EXT_ZERO))
+		return false;
+	return anonymous;
+}
+
 /* Delay before the next try after @failures of them in a row. */
 unsigned int kfd_svm_policy_backoff_ms(unsigned int failures)
 {

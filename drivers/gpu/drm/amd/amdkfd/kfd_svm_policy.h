@@ -5,10 +5,12 @@
 #ifndef _KFD_SVM_POLICY_H
 #define _KFD_SVM_POLICY_H
 
+#include <linux/hmm_mirror_extent.h>
 #include <linux/kfdsvm_seam.h>
 #include <linux/kfd_svm_backend.h>
 
 #include "kfd_svm_attrs.h"
+#include "kfd_svm_extents.h"
 
 /* Back-off of a block whose memory cannot be had for the moment. */
 #define KFD_SVM_BACKOFF_MIN_MS	1
@@ -41,6 +43,9 @@ kfd_svm_policy_fault(const struct kfd_svm_attr *attr, unsigned int gpu,
 		     bool write);
 void kfd_svm_policy_window(unsigned long page, u32 granularity,
 			   unsigned long *first, unsigned long *last);
+void kfd_svm_policy_write_around(const unsigned long *written,
+				 unsigned long *wanted);
+bool kfd_svm_policy_write_along(unsigned int ext_flags, bool anonymous);
 unsigned int kfd_svm_policy_backoff_ms(unsigned int failures);
 
 #endif /* _KFD_SVM_POLICY_H */

@@ -24,6 +24,7 @@
 #include "kfd_svm_policy.h"
 
 struct dentry;
+struct mem_cgroup;
 
 /* GPUs are bits of a u64 in the attributes. */
 #define KFD_SVM_MAX_GPUS	64
@@ -34,6 +35,9 @@ struct dentry;
 
 /* Attribute ranges of a process; one costs about 100 bytes. */
 #define KFD_SVM_MAX_RANGES	1048576UL
+
+/* At worst every other page of a block is asked for in a way of its own. */
+#define KFD_SVM_REQ_SPANS	(KFD_SVM_BLOCK_PAGES / 2)
 
 /* How long an operation fights against CPU changes before it gives up. */
 #define KFD_SVM_RETRY_JIFFIES	HZ
@@ -72,6 +76,9 @@ struct kfd_svm_pgpu {
  * @next_try: jiffies before which restoring makes no sense
  * @failures: restore attempts failed in a row
  * @hit: lost pages since the last attempt began
+ * @demand: pages that GPU faults have asked to write since the CPU changed them
+ *	last
+ * @changes: times somebody else than kfd_svm.populator changed memory of it
  * @gpu: by GPU index; an entry is NULL until the GPU maps something. Set under
  *	op_lock and update_lock
  *
@@ -86,6 +93,8 @@ struct kfd_svm_block {
 	unsigned long next_try;
 	unsigned int failures;
 	bool hit;
+	DECLARE_BITMAP(demand, KFD_SVM_BLOCK_PAGES);
+	unsigned long changes;
 	struct kfd_svm_mapping *gpu[];
 };
 
@@ -111,8 +120,13 @@ struct kfd_svm_block {
  * @blocks: what is mapped, struct kfd_svm_block by index
  * @next_map_id: names DMA runs, under op_lock
  * @fault_exts: for hmm_mirror_range_fault(), one block's worth, under op_lock
+ * @req_spans: for hmm_mirror_range_fault(), KFD_SVM_REQ_SPANS of them, op_lock
  * @new_exts: fresh extents of a commit, one block's worth, op_lock
  * @spare_exts: the next extent array, one block's worth, or NULL; op_lock
+ * @faults: struct kfd_svm_fault that wait for op_lock; changed under @update_lock,
+ *	served by whoever gets op_lock
+ * @populator: the thread that makes pages present, whose copies are no change by
+ *	others; written under op_lock, others compare it with themselves
  * @evicted: all queues are stopped by us
  * @work_waiting: a stopped engine has work. Set without a lock, cleared under
  *	@update_lock at resume
@@ -151,8 +165,12 @@ struct kfd_svm {
 	struct xarray blocks;
 	u32 next_map_id;
 	struct hmm_mirror_extent *fault_exts;
+	struct hmm_mirror_req_span *req_spans;
 	struct kfd_svm_extent *new_exts;
 	struct kfd_svm_extents *spare_exts;
+
+	struct list_head faults;
+	struct task_struct *populator;
 
 	bool evicted;
 	bool work_waiting;
@@ -211,23 +229,47 @@ kfd_svm_block_clip_last(const struct kfd_svm_block *block, unsigned long last)
  * @gpus: for whom
  * @first: first page
  * @last: last page, in the same block
- * @req: HMM_MIRROR_REQ_*
- * @eager: for each GPU only pages it maps eagerly, and remember those that
- *	cannot be had; otherwise all pages it has access to
+ * @eager: for each GPU only pages it maps eagerly, writable where the VMA allows,
+ *	and remember those that cannot be had; otherwise all pages it has access
+ *	to, readable at least
+ * @for_write: a fault wants to write in the window
+ * @anonymous: the memory is: a page to write, where there is none yet, is nothing
+ *	but memory
+ * @wanted: pages of the block that faults want to write
+ * @written: those that counted as written when it began
+ * @write: pages to ask to write: @wanted and what is to come along. This and what
+ *	follows are by kfd_svm_request_build()
+ * @demand: of @write, those that are to count as written
+ * @changes: the block's, when they were found
+ * @faults: struct kfd_svm_fault that wait for pages of it. Out: their err, an
+ *	error user space is told of, -EPERM, -EAGAIN, or 0
  * @missing: out: an error user space is told of that kept a page away: -EFAULT,
  *	-EHWPOISON, or 0
- * @page: a page of special interest
- * @page_err: out: why it did not come: as @missing, -EPERM, -EAGAIN, or 0
  */
 struct kfd_svm_populate {
 	u64 gpus;
 	unsigned long first;
 	unsigned long last;
-	unsigned int req;
 	bool eager;
+	bool for_write;
+	bool anonymous;
+	DECLARE_BITMAP(wanted, KFD_SVM_BLOCK_PAGES);
+	DECLARE_BITMAP(written, KFD_SVM_BLOCK_PAGES);
+	DECLARE_BITMAP(write, KFD_SVM_BLOCK_PAGES);
+	DECLARE_BITMAP(demand, KFD_SVM_BLOCK_PAGES);
+	unsigned long changes;
+	struct list_head *faults;
 	int missing;
-	unsigned long page;
-	int page_err;
+};
+
+/**
+ * struct kfd_svm_charge - whom allocations are charged to
+ * @memcg: the process's
+ * @old: whom before
+ */
+struct kfd_svm_charge {
+	struct mem_cgroup *memcg;
+	struct mem_cgroup *old;
 };
 
 /* kfd_svm_main.c */
@@ -236,6 +278,8 @@ int kfd_svm_gpu_index(struct kfd_svm *svm, u32 user_gpu_id);
 u64 kfd_svm_bound_gpus(struct kfd_svm *svm);
 bool kfd_svm_is_va_busy(struct kfd_svm *svm, unsigned long first,
 			unsigned long last);
+void kfd_svm_charge_begin(struct kfd_svm *svm, struct kfd_svm_charge *charge);
+void kfd_svm_charge_end(struct kfd_svm_charge *charge);
 void kfd_svm_default_attr(struct kfd_svm *svm, struct kfd_svm_attr *attr);
 int kfd_svm_commit_attr(struct kfd_svm *svm, unsigned long first,
 			unsigned long last,
@@ -270,6 +314,18 @@ void kfd_svm_revoke(struct kfd_svm *svm, unsigned long first,
 void kfd_svm_invalidate(struct hmm_mirror *mirror,
 			const struct hmm_mirror_event *event);
 
+/* kfd_svm_request.c */
+int kfd_svm_request_build(struct kfd_svm *svm, struct kfd_svm_populate *pop,
+			  struct hmm_mirror_range *range,
+			  struct hmm_mirror_req *req);
+void kfd_svm_count_populate(struct kfd_svm *svm,
+			    const struct kfd_svm_populate *pop);
+void kfd_svm_refuse_devices(const struct hmm_mirror_range *range,
+			    struct hmm_mirror_cursor *cursor);
+void kfd_svm_note_errors(struct kfd_svm_populate *pop,
+			 const struct hmm_mirror_cursor *cursor);
+bool kfd_svm_fault_failed(const struct kfd_svm_populate *pop);
+
 /* kfd_svm_map.c */
 int kfd_svm_populate(struct kfd_svm *svm, struct kfd_svm_populate *pop);
 int kfd_svm_map_eager(struct kfd_svm *svm, unsigned long first,
@@ -296,11 +352,17 @@ int kfd_svm_residency_show(struct seq_file *m, void *unused);
 extern bool kfd_svm_break_zap;
 extern bool kfd_svm_break_flush;
 extern bool kfd_svm_break_cow;
+extern bool kfd_svm_break_spare;
+extern bool kfd_svm_break_join;
+extern bool kfd_svm_break_charge;
 extern unsigned int kfd_svm_commit_delay_us;
 #else
 #define kfd_svm_break_zap	false
 #define kfd_svm_break_flush	false
 #define kfd_svm_break_cow	false
+#define kfd_svm_break_spare	false
+#define kfd_svm_break_join	false
+#define kfd_svm_break_charge	false
 #define kfd_svm_commit_delay_us	0U
 #endif
 

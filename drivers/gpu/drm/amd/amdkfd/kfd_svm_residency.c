@@ -13,50 +13,85 @@
 #define NR_EXTENTS		128
 #define MAX_RANGES_SHOWN	4096
 
-/**
- * struct residency - pages of a range by what they are
- * @present: readable by the CPU without a fault
- * @writable: of those, writable
- * @huge: of those, in a huge leaf
- * @device: of those, device memory
- * @refused: no device can have them
- * @absent: the rest
- */
-struct residency {
-	unsigned long present;
-	unsigned long writable;
-	unsigned long huge;
-	unsigned long device;
-	unsigned long refused;
-	unsigned long absent;
+/* How often a look is repeated that the CPU has overtaken. */
+#define NR_LOOKS		16
+
+/* What a page can be; each present page is one of the first. */
+enum residency_kind {
+	KIND_RAM,	/* in a page of 4 KiB */
+	KIND_THP,
+	KIND_HUGETLB,
+	KIND_ZERO,	/* the page of zeros that all share */
+	KIND_DAX,
+	KIND_DEVICE,	/* other device memory, whether a GPU may have it or not */
+	NR_PRESENT_KINDS,
+	KIND_REFUSED = NR_PRESENT_KINDS,	/* no device can have it */
+	KIND_ABSENT,
+	NR_KINDS,
 };
 
-static void add_extent(struct residency *sum, const struct hmm_mirror_extent *ext)
+/**
+ * struct residency - pages of a range by what they are
+ * @npages: by kind
+ * @writable: of those that are present, writable by the CPU without a fault
+ */
+struct residency {
+	unsigned long npages[NR_KINDS];
+	unsigned long writable;
+};
+
+static enum residency_kind kind_of(const struct hmm_mirror_range *range,
+				   const struct hmm_mirror_extent *ext)
 {
 	unsigned int flags = hmm_mirror_extent_flags(ext);
-	unsigned long npages = hmm_mirror_extent_npages(ext);
+	void *owner;
 
-	if (flags & HMM_MIRROR_EXT_ERROR) {
-		sum->refused += npages;
-		return;
-	}
-	if (!(flags & HMM_MIRROR_EXT_VALID)) {
-		sum->absent += npages;
-		return;
-	}
-	sum->present += npages;
-	if (flags & HMM_MIRROR_EXT_WRITE)
-		sum->writable += npages;
-	if (flags & HMM_MIRROR_EXT_HUGE)
-		sum->huge += npages;
+	if (flags & HMM_MIRROR_EXT_ERROR)
+		return KIND_REFUSED;
+	if (!(flags & HMM_MIRROR_EXT_VALID))
+		return KIND_ABSENT;
+	if (flags & HMM_MIRROR_EXT_ZERO)
+		return KIND_ZERO;
 	if (flags & HMM_MIRROR_EXT_DEVICE)
-		sum->device += npages;
+		return hmm_mirror_extent_device(range, ext, &owner) ==
+		       HMM_MIRROR_DEVICE_DAX ? KIND_DAX : KIND_DEVICE;
+	if (flags & HMM_MIRROR_EXT_HUGETLB)
+		return KIND_HUGETLB;
+	return flags & HMM_MIRROR_EXT_HUGE ? KIND_THP : KIND_RAM;
 }
 
 /*
- * Add up first..last. Nothing is done with the pages, so whether they are still
- * there afterwards does not matter and nothing is committed.
+ * Look at what comes at cursor->next_va and add it up. Nothing is done with the pages;
+ * but device memory can only be asked what it is while it cannot go.
  */
+static int look(struct kfd_svm *svm, struct hmm_mirror_range *range,
+		struct hmm_mirror_cursor *cursor, struct residency *sum)
+{
+	unsigned long va = cursor->next_va;
+	unsigned int tries, i;
+	bool valid = false;
+	int err;
+
+	for (tries = 0; !valid && tries < NR_LOOKS; tries++) {
+		cursor->next_va = va;
+		err = hmm_mirror_range_snapshot(range, cursor);
+		if (err)
+			return err;
+		mutex_lock(&svm->update_lock);
+		valid = hmm_mirror_range_valid(range);
+		for (i = 0; valid && i < cursor->nr; i++) {
+			const struct hmm_mirror_extent *ext = &cursor->extents[i];
+			unsigned long npages = hmm_mirror_extent_npages(ext);
+
+			sum->npages[kind_of(range, ext)] += npages;
+			if (ext->va_flags & HMM_MIRROR_EXT_WRITE)
+				sum->writable += npages;
+		}
+		mutex_unlock(&svm->update_lock);
+	}
+	return valid ? 0 : -ETIME;
+}
+
 static int add_up(struct kfd_svm *svm, struct hmm_mirror_extent *exts,
 		  unsigned long first, unsigned long last, struct residency *sum)
 {
@@ -66,7 +101,6 @@ static int add_up(struct kfd_svm *svm, struct hmm_mirror_extent *exts,
 		.next_va = first << PAGE_SHIFT,
 	};
 	struct hmm_mirror_range range;
-	unsigned int i;
 	int err;
 
 	err = hmm_mirror_range_register(&range, &svm->mirror,
@@ -74,13 +108,28 @@ static int add_up(struct kfd_svm *svm, struct hmm_mirror_extent *exts,
 					((last + 1) << PAGE_SHIFT) - 1);
 	if (err)
 		return err;
-	while (!err && cursor.next_va <= last << PAGE_SHIFT) {
-		err = hmm_mirror_range_snapshot(&range, &cursor);
-		for (i = 0; i < cursor.nr; i++)
-			add_extent(sum, &cursor.extents[i]);
-	}
+	while (!err && cursor.next_va <= last << PAGE_SHIFT)
+		err = look(svm, &range, &cursor, sum);
 	hmm_mirror_range_unregister(&range);
 	return err;
+}
+
+static void show(struct seq_file *m, unsigned long first, unsigned long last,
+		 const struct residency *sum)
+{
+	unsigned long present = 0;
+	unsigned int kind;
+
+	for (kind = 0; kind < NR_PRESENT_KINDS; kind++)
+		present += sum->npages[kind];
+	seq_printf(m, "%#lx-%#lx present %lu writable %lu ", first, last,
+		   present, sum->writable);
+	seq_printf(m, "ram %lu thp %lu hugetlb %lu zero %lu ",
+		   sum->npages[KIND_RAM], sum->npages[KIND_THP],
+		   sum->npages[KIND_HUGETLB], sum->npages[KIND_ZERO]);
+	seq_printf(m, "dax %lu device %lu refused %lu absent %lu\n",
+		   sum->npages[KIND_DAX], sum->npages[KIND_DEVICE],
+		   sum->npages[KIND_REFUSED], sum->npages[KIND_ABSENT]);
 }
 
 static bool next_range(struct kfd_svm *svm, unsigned long from,
@@ -114,14 +163,14 @@ int kfd_svm_residency_show(struct seq_file *m, void *unused)
 		struct residency sum = {};
 
 		err = add_up(svm, exts, first, last, &sum);
-		if (err)
+		if (err && err != -ETIME)
 			break;
-		seq_printf(m, "%#lx-%#lx present %lu writable %lu huge %lu ",
-			   first, last, sum.present, sum.writable, sum.huge);
-		seq_printf(m, "device %lu refused %lu absent %lu\n",
-			   sum.device, sum.refused, sum.absent);
+		if (err)
+			seq_printf(m, "%#lx-%#lx busy\n", first, last);
+		else
+			show(m, first, last, &sum);
 	}
 	kfree(exts);
-	/* A dead or busy mm has nothing to show. */
+	/* A dead mm has nothing to show. */
 	return err == -ENOMEM || err == -EINTR ? err : 0;
 }

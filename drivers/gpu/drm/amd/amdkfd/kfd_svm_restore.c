@@ -196,6 +196,7 @@ void kfd_svm_restore_worker(struct work_struct *work)
 	struct kfd_svm *svm = container_of(to_delayed_work(work),
 					   struct kfd_svm, restore_work);
 	unsigned long budget = READ_ONCE(svm->nr_pending) + SPARE_TRIES;
+	struct kfd_svm_charge charge;
 	unsigned long delay = 0;
 	bool more = true;
 
@@ -204,12 +205,14 @@ void kfd_svm_restore_worker(struct work_struct *work)
 	 * the CPU takes away again meanwhile is tried at once, since an engine
 	 * waits, but not for ever in one go.
 	 */
+	kfd_svm_charge_begin(svm, &charge);
 	while (more && budget--) {
 		mutex_lock(&svm->op_lock);
 		more = restore_one(svm, &delay);
 		mutex_unlock(&svm->op_lock);
 		cond_resched();
 	}
+	kfd_svm_charge_end(&charge);
 	if ((more || delay) && READ_ONCE(svm->work_waiting))
 		queue_delayed_work(kfd_svm_wq, &svm->restore_work,
 				   more ? 0 : delay);

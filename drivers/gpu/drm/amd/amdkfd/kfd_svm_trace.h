@@ -44,6 +44,30 @@ DEFINE_EVENT(kfd_svm_gpu_span, kfd_svm_retry,
 	TP_ARGS(tgid, gpu, first, npages)
 );
 
+/* Memory is brought in for faults: npages, of which nwrite to be writable. */
+TRACE_EVENT(kfd_svm_populate,
+	TP_PROTO(pid_t tgid, u32 gpu, unsigned long first,
+		 unsigned long npages, unsigned long nwrite),
+	TP_ARGS(tgid, gpu, first, npages, nwrite),
+	TP_STRUCT__entry(
+		__field(pid_t, tgid)
+		__field(u32, gpu)
+		__field(unsigned long, first)
+		__field(unsigned long, npages)
+		__field(unsigned long, nwrite)
+	),
+	TP_fast_assign(
+		__entry->tgid = tgid;
+		__entry->gpu = gpu;
+		__entry->first = first;
+		__entry->npages = npages;
+		__entry->nwrite = nwrite;
+	),
+	TP_printk("tgid=%d gpu=%u first=%#lx npages=%lu nwrite=%lu",
+		  __entry->tgid, __entry->gpu, __entry->first, __entry->npages,
+		  __entry->nwrite)
+);
+
 /* A run of pages is written to a page table. */
 TRACE_EVENT(kfd_svm_commit,
 	TP_PROTO(pid_t tgid, u32 gpu, unsigned long first,

@@ -15,6 +15,8 @@
  */
 #include "kfd_svm_priv.h"
 
+#include <linux/sched.h>
+
 #include "kfd_svm_trace.h"
 
 /* Done at a time where update_lock can be given up in between: 128 MiB. */
@@ -372,22 +374,28 @@ static void evict_resident(struct kfd_svm *svm, unsigned long first,
 	}
 }
 
-static void count_invalidation(struct kfd_svm *svm, unsigned long first,
-			       unsigned long last)
+/* Count it; what was written tells nothing about the memory that is to come. */
+static void note_invalidation(struct kfd_svm *svm, unsigned long first,
+			      unsigned long last)
 {
+	bool others = READ_ONCE(svm->populator) != current;
 	struct kfd_svm_block *block;
 	unsigned long index;
 	unsigned int i;
 	u64 hit = 0;
 
 	xa_for_each_range(&svm->blocks, index, block, kfd_svm_block_of(first),
-			  kfd_svm_block_of(last))
+			  kfd_svm_block_of(last)) {
+		unsigned int from = kfd_svm_block_clip_first(block, first);
+		unsigned int to = kfd_svm_block_clip_last(block, last);
+
+		bitmap_clear(block->demand, from, to - from + 1);
+		block->changes += others;
 		for (i = 0; i < svm->nr_gpus; i++)
 			if (block->gpu[i] &&
-			    kfd_svm_bits_any(block->gpu[i]->mapped,
-					     kfd_svm_block_clip_first(block, first),
-					     kfd_svm_block_clip_last(block, last)))
+			    kfd_svm_bits_any(block->gpu[i]->mapped, from, to))
 				hit |= BIT_ULL(i);
+	}
 	kfd_svm_for_each_gpu(i, svm, hit) {
 		svm->gpus[i].counters.invalidations++;
 		trace_kfd_svm_zap(svm->tgid, svm->gpus[i].user_gpu_id, first,
@@ -407,7 +415,7 @@ void kfd_svm_invalidate(struct hmm_mirror *mirror,
 
 	lockdep_assert_held(&svm->update_lock);
 
-	count_invalidation(svm, first, last);
+	note_invalidation(svm, first, last);
 	/*
 	 * Of a dying mm nothing is restored and no queue is let go on: what was
 	 * asked for stays until the process goes.

@@ -32,6 +32,12 @@ bool vamdgpu_noretry;
 module_param_named(noretry, vamdgpu_noretry, bool, 0444);
 MODULE_PARM_DESC(noretry, "GPU cannot replay faults: enabling XNACK is refused (default 0)");
 
+#ifdef CONFIG_KFDSVM_DEBUG
+unsigned int vamdgpu_dma_bits = 64;
+module_param_named(dma_bits, vamdgpu_dma_bits, uint, 0444);
+MODULE_PARM_DESC(dma_bits, "Address bits of the GPUs' DMA (test only, default 64)");
+#endif
+
 unsigned int vamdgpu_ngpus;
 struct vamdgpu_device *vamdgpu_gpus[VAMDGPU_MAX_GPUS];
 

@@ -158,6 +158,11 @@ struct vamdgpu_process {
 extern unsigned int vamdgpu_ngpus;
 extern struct vamdgpu_device *vamdgpu_gpus[VAMDGPU_MAX_GPUS];
 extern bool vamdgpu_noretry;
+#ifdef CONFIG_KFDSVM_DEBUG
+extern unsigned int vamdgpu_dma_bits;
+#else
+#define vamdgpu_dma_bits	64
+#endif
 struct vamdgpu_device *vamdgpu_device_by_id(u32 gpu_id);
 struct vamdgpu_pdd *vamdgpu_pdd_by_id(struct vamdgpu_process *p, u32 gpu_id);
 

@@ -155,6 +155,8 @@ void *gfx9_queue_owner(struct gfx9_queue *queue);
 u64 gfx9_queue_progress(struct gfx9_queue *queue);
 /* The doorbell rang, or may have. Process context, atomic. */
 void gfx9_queue_kick(struct gfx9_queue *queue);
+/* Is it parked on a fault? Not, if it was failed or is to end. Atomic. */
+bool gfx9_queue_is_faulted(struct gfx9_queue *queue);
 /* The fault the queue is parked on was handled: try again after delay_ms. Atomic. */
 void gfx9_queue_replay(struct gfx9_queue *queue, unsigned int delay_ms);
 /* The fault stands: the queue stops for good. Atomic. */

@@ -361,6 +361,12 @@ void gfx9_vm_kick_pollers(struct gfx9_vm *vm)
 	}
 }
 
+bool gfx9_queue_is_faulted(struct gfx9_queue *queue)
+{
+	guard(spinlock)(&queue->lock);
+	return queue->state == GFX9_QUEUE_FAULT;
+}
+
 void gfx9_queue_replay(struct gfx9_queue *queue, unsigned int delay_ms)
 {
 	guard(spinlock)(&queue->lock);

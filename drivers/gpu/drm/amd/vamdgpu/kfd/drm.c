@@ -119,7 +119,7 @@ struct vamdgpu_device *vamdgpu_drm_create(unsigned int index)
 		.name = "vamdgpu",
 		.id = index,
 		/* The default of 32 bits would bounce every high page. */
-		.dma_mask = DMA_BIT_MASK(64),
+		.dma_mask = DMA_BIT_MASK(vamdgpu_dma_bits),
 	};
 	struct platform_device *pdev;
 	struct vamdgpu_device *dev;
@@ -129,11 +129,6 @@ struct vamdgpu_device *vamdgpu_drm_create(unsigned int index)
 	if (IS_ERR(pdev))
 		return ERR_CAST(pdev);
 	dma_set_max_seg_size(&pdev->dev, UINT_MAX);
-	if (dma_addressing_limited(&pdev->dev)) {
-		pr_err("vamdgpu: DMA cannot reach all of memory\n");
-		err = -EIO;
-		goto err_pdev;
-	}
 	err = device_add_groups(&pdev->dev, vamdgpu_pdev_groups);
 	if (err)
 		goto err_pdev;

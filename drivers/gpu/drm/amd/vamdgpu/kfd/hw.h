@@ -15,6 +15,8 @@
 
 #include "vamdgpu.h"
 
+struct vamdgpu_faults;
+
 /**
  * struct vamdgpu_pdd_hw - queues of a process on one GPU
  * @pdd: whose
@@ -23,6 +25,7 @@
  * @bells_lock: guards @bells and vamdgpu_queue.bell_seen
  * @bells: queues by vamdgpu_queue.bell_link
  * @bell_work: looks at doorbells, then arms them again
+ * @faults: for the fault work, private to fault.c
  */
 struct vamdgpu_pdd_hw {
 	struct vamdgpu_pdd *pdd;
@@ -30,6 +33,7 @@ struct vamdgpu_pdd_hw {
 	spinlock_t bells_lock;	/* see above */
 	struct list_head bells;
 	struct work_struct bell_work;
+	struct vamdgpu_faults *faults;
 };
 
 /**
@@ -76,7 +80,8 @@ void vamdgpu_queue_put(struct vamdgpu_queue *q);
 /* fault.c; the first is gfx9_vm_ops.fault. */
 void vamdgpu_fault(void *owner, struct gfx9_queue *queue, u64 va, bool write);
 void vamdgpu_fault_forget(struct vamdgpu_queue *q);
-void vamdgpu_fault_work(struct work_struct *work);
+int vamdgpu_fault_pdd_init(struct vamdgpu_pdd *pdd);
+void vamdgpu_fault_pdd_fini(struct vamdgpu_pdd *pdd);
 
 /* doorbell.c */
 int vamdgpu_doorbell_pdd_init(struct vamdgpu_pdd *pdd);

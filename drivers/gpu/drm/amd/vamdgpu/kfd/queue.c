@@ -319,19 +319,20 @@ static const struct gfx9_vm_ops hw_ops = {
 int vamdgpu_pdd_hw_init(struct vamdgpu_pdd *pdd)
 {
 	struct vamdgpu_pdd_hw *hw = kzalloc(sizeof(*hw), GFP_KERNEL_ACCOUNT);
-	int err = -ENOMEM;
+	int err;
 
 	if (!hw)
 		return -ENOMEM;
 	hw->pdd = pdd;
 	pdd->hw = hw;
-	spin_lock_init(&pdd->fault_lock);
-	INIT_LIST_HEAD(&pdd->faults);
-	INIT_DELAYED_WORK(&pdd->fault_work, vamdgpu_fault_work);
+	err = vamdgpu_fault_pdd_init(pdd);
+	if (err)
+		goto err_hw;
+	err = -ENOMEM;
 	/* Two works: while a fault waits for memory, doorbells still ring. */
 	hw->wq = alloc_workqueue("vamdgpu_pdd", WQ_UNBOUND, 2);
 	if (!hw->wq)
-		goto err_hw;
+		goto err_faults;
 	pdd->vm = gfx9_vm_create(pdd->dev->vram, &hw_ops, pdd);
 	if (!pdd->vm)
 		goto err_wq;
@@ -347,6 +348,8 @@ err_vm:
 	pdd->vm = NULL;
 err_wq:
 	destroy_workqueue(hw->wq);
+err_faults:
+	vamdgpu_fault_pdd_fini(pdd);
 err_hw:
 	kfree(hw);
 	pdd->hw = NULL;
@@ -356,7 +359,7 @@ err_hw:
 /* No queue is left. */
 void vamdgpu_pdd_hw_fini(struct vamdgpu_pdd *pdd)
 {
-	cancel_delayed_work_sync(&pdd->fault_work);
+	vamdgpu_fault_pdd_fini(pdd);
 	vamdgpu_doorbell_pdd_fini(pdd);
 	destroy_workqueue(pdd->hw->wq);
 	gfx9_vm_destroy(pdd->vm);
