@@ -406,6 +406,7 @@ test_vm_part()
 vm_tests_side_by_side()
 {
 	local kernel dir
+	mkdir -p "$BUILD/run"
 	dir=$(mktemp -d "$BUILD/run/results.XXXXXX")
 	for kernel in $(printf '%s\n' "$@" | sort); do
 		(
