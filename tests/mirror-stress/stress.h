@@ -90,6 +90,7 @@ struct probe_case {
 	unsigned int mode;	/* enum hms_probe_mode */
 	unsigned int mutator;
 	bool unsound;
+	bool is_rare;	/* takes long to be seen */
 };
 
 extern const struct probe_case probe_cases[];
