@@ -254,3 +254,28 @@ bool page_out(void *page, size_t len)
 	}
 	return !page_is_present(page);
 }
+
+static unsigned char pattern(size_t at, unsigned int seed)
+{
+	return (unsigned char)((at * 7 + at / 256 + seed * 31) | 1);
+}
+
+void fill(void *to, size_t len, unsigned int seed)
+{
+	unsigned char *bytes = to;
+	size_t i;
+
+	for (i = 0; i < len; i++)
+		bytes[i] = pattern(i, seed);
+}
+
+bool filled(const void *from, size_t len, unsigned int seed)
+{
+	const unsigned char *bytes = from;
+	size_t i;
+
+	for (i = 0; i < len; i++)
+		if (bytes[i] != pattern(i, seed))
+			return false;
+	return true;
+}

@@ -72,5 +72,8 @@ bool page_is_present(const void *page);
 bool page_is_swapped(const void *page);
 /* Ask for reclaim until the page is out of the page table; false: it stays. */
 bool page_out(void *page, size_t len);
+/* Bytes that depend on the place and on @seed; are they still there? */
+void fill(void *to, size_t len, unsigned int seed);
+bool filled(const void *from, size_t len, unsigned int seed);
 
 #endif /* KFDSVM_TESTS_CASES_H */

@@ -55,7 +55,5 @@ const struct hmt_extent *extent_at(const struct mirror *mirror, size_t at);
 unsigned int extent_kind(struct mirror *mirror, const struct hmt_extent *ext);
 unsigned int extent_errno(const struct hmt_extent *ext);
 
-void fill(void *to, size_t len, unsigned int seed);
-bool filled(const void *from, size_t len, unsigned int seed);
 
 #endif /* KFDSVM_TESTS_DAX_H */

@@ -149,28 +149,3 @@ unsigned int extent_errno(const struct hmt_extent *ext)
 {
 	return ext->va_flags & HMT_EXT_ERROR ? ext->pfn_npages & HMT_EXT_PFN : 0;
 }
-
-static unsigned char pattern(size_t at, unsigned int seed)
-{
-	return (unsigned char)((at * 7 + at / 256 + seed * 31) | 1);
-}
-
-void fill(void *to, size_t len, unsigned int seed)
-{
-	unsigned char *bytes = to;
-	size_t i;
-
-	for (i = 0; i < len; i++)
-		bytes[i] = pattern(i, seed);
-}
-
-bool filled(const void *from, size_t len, unsigned int seed)
-{
-	const unsigned char *bytes = from;
-	size_t i;
-
-	for (i = 0; i < len; i++)
-		if (bytes[i] != pattern(i, seed))
-			return false;
-	return true;
-}

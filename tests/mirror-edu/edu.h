@@ -37,7 +37,5 @@ void *map_thp(size_t len);
 void *map_memfd(size_t len, int *fd);
 /* A new file on a disk, unlinked, of the length. */
 int make_file(size_t len);
-void fill(void *to, size_t len, unsigned int seed);
-bool filled(const void *from, size_t len, unsigned int seed);
 
 #endif /* KFDSVM_TESTS_EDU_H */
