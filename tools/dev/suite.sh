@@ -3,6 +3,7 @@
 # `./dev test`: lint, unit tests, and the lists in tests/vm/suites in the VM.
 
 SUITES=$REPO/tests/vm/suites
+EMULATOR_FAULTS=3	# of a group of lines: more are no accident
 
 results_begin()
 {
@@ -250,7 +251,7 @@ suite_lines()
 # VM down has failed, and a new boot goes on with the next.
 run_group()
 {
-	local kernel=$1 boot=$2 file=$3 first=1 total count
+	local kernel=$1 boot=$2 file=$3 first=1 total count again=0
 	total=$(wc -l <"$file")
 	while ((first <= total)); do
 		run_boot "$kernel" "$boot" "$file" "$first"
@@ -258,7 +259,8 @@ run_group()
 	done
 }
 
-# run_boot KERNEL BOOT FILE FIRST: sets `count` of its caller to how many lines are done.
+# run_boot KERNEL BOOT FILE FIRST: sets `count` of its caller to how many lines are done;
+# `again` is how often the emulator failed for the caller, who may repeat a line.
 run_boot()
 {
 	local kernel=$1 boot=$2 file=$3 first=$4 dir rc i name timeout rest start code time
@@ -294,6 +296,10 @@ run_boot()
 		count=$i
 		suite_section "$i" "$dir/out" >"$dir/one"
 		read -r code time < <(sed -n "s/^@@@ end $i //p" "$dir/out") || :
+		if [[ -z ${code:-} ]] && ((rc == EXIT_EMULATOR && again < EMULATOR_FAULTS)); then
+			count=$((i - 1))
+			break
+		fi
 		if [[ -z ${code:-} ]]; then
 			echo "the VM went down" >>"$dir/one"
 			judge "$kernel $name" "$rc" "$dir/one" '?'
@@ -308,7 +314,10 @@ run_boot()
 	if ((rc)); then
 		grep -aE '^(\[dev |  \||  !)' "$dir/err" | grep -av 'VM starts' | head -n 30 || :
 	fi
-	if ((count == 0)); then
+	if ((rc == EXIT_EMULATOR && again < EMULATOR_FAULTS)); then
+		again=$((again + 1))
+		echo "the emulator failed, not the kernel: going on from line $((first + count)) of $kernel"
+	elif ((count == 0)); then
 		IFS=$'\t' read -r name rest <"$dir/lines"
 		tail -n 15 "$dir/err" | sed 's/^/  e /'
 		result fail "$kernel $name" "the VM did not get to it"

@@ -6,6 +6,7 @@ RUNNER=$REPO/tests/vm/runner
 DISK_SIZE=512M
 EXIT_LOG=99	# the kernel log, unloading or the leak check is not clean
 EXIT_TIMEOUT=124
+EXIT_EMULATOR=98	# the emulator failed, not what runs in it: try again
 
 # Modules that the VM always needs, in load order: loading them from the initramfs is
 # much faster than over 9p, where they are compressed.
@@ -407,6 +408,10 @@ vm_verdict()
 		sed -n '1,20s/^/  | /p' <<<"$scan" >&2
 	fi
 	[[ -z $problems ]] || sed 's/^/  ! /' <<<"$problems" >&2
+	if [[ -n $scan && ${KFDSVM_ACCEL:-tcg} == tcg* ]] && "$RUNNER/emulator-fault" "$log"; then
+		say "QEMU ran code that is not there (see tests/vm/runner/emulator-fault)"
+		return "$EXIT_EMULATOR"
+	fi
 	if ((qemu_rc == 124 || qemu_rc == 137)); then
 		say "timeout: the VM was stopped after $vm_timeout s; log: $shown"
 		return "$EXIT_TIMEOUT"
