@@ -7,11 +7,20 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <time.h>
 #include <unistd.h>
 
 bool behind_iommu(void)
 {
 	return !strcmp(machine, "iommu");
+}
+
+uint64_t now_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
 }
 
 int edu_open(void)
@@ -87,16 +96,28 @@ unsigned int edu_table(int fd, struct hme_mapping *out, unsigned int nr_max)
 	return table.nr;
 }
 
-struct hme_mapping edu_mapping(int fd, const void *va)
+bool edu_find_mapping(int fd, const void *va, struct hme_mapping *mapping)
 {
 	static struct hme_mapping table[8192];
 	unsigned int nr = edu_table(fd, table, 8192), i;
 
-	for (i = 0; i < nr && i < 8192; i++)
+	for (i = 0; i < nr && i < 8192; i++) {
 		if (table[i].va <= (uintptr_t)va &&
-		    (uintptr_t)va < table[i].va + table[i].npages * PAGE_LEN)
-			return table[i];
-	FAIL("%p is not mapped in the device", va);
+		    (uintptr_t)va < table[i].va + table[i].npages * PAGE_LEN) {
+			*mapping = table[i];
+			return true;
+		}
+	}
+	return false;
+}
+
+struct hme_mapping edu_mapping(int fd, const void *va)
+{
+	struct hme_mapping mapping;
+
+	if (!edu_find_mapping(fd, va, &mapping))
+		FAIL("%p is not mapped in the device", va);
+	return mapping;
 }
 
 void edu_config(int fd, unsigned int dma_bits, bool no_dirty)
@@ -144,4 +165,3 @@ int make_file(size_t len)
 	TRY(ftruncate(fd, (off_t)len));
 	return fd;
 }
-

@@ -8,6 +8,7 @@
 #define PAGE_LEN	4096UL
 #define HUGE_LEN	(2UL << 20)
 #define DISK_DIR	"/mnt/disk"
+#define MAPPED_MS	20000	/* only a failure takes so long */
 
 #define REQ_READ	(1u << 0)
 #define REQ_WRITE	(1u << 1)
@@ -16,6 +17,8 @@
 /* What the VM is, as the command line says: edu, iommu, swiotlb or pmem. */
 extern const char *machine;
 bool behind_iommu(void);	/* the machine is iommu */
+
+uint64_t now_ms(void);
 
 int edu_open(void);
 struct hme_stats edu_stats(int fd);
@@ -26,8 +29,26 @@ int edu_read(int fd, const void *va, void *data, size_t len, unsigned int flags)
 int edu_write(int fd, void *va, const void *data, size_t len, unsigned int flags);
 void edu_raw(int fd, uint64_t dma, void *data, size_t len, unsigned int flags);
 unsigned int edu_table(int fd, struct hme_mapping *out, unsigned int nr_max);
+/* Is there a mapping that covers the address? */
+bool edu_find_mapping(int fd, const void *va, struct hme_mapping *mapping);
 /* The mapping that covers an address; the case fails without one. */
 struct hme_mapping edu_mapping(int fd, const void *va);
+
+/*
+ * The mapping that @act leaves at @va. Of a file's page it may be gone before it can be
+ * looked at, as write-back is an event that comes when it likes: @act is done again then.
+ */
+#define MAPPED_BY(act, fd, va) ({ \
+	struct hme_mapping mapped; \
+	uint64_t mapped_end = now_ms() + MAPPED_MS; \
+	do { \
+		if (now_ms() > mapped_end) \
+			FAIL("no mapping stands for long enough: %s", #act); \
+		act; \
+	} while (!edu_find_mapping(fd, va, &mapped)); \
+	mapped; \
+})
+
 void edu_config(int fd, unsigned int dma_bits, bool no_dirty);
 
 void *map_anon(size_t len);
