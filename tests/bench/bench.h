@@ -65,6 +65,7 @@ extern const struct kind kinds[NR_KINDS];
 
 void *map_aligned(size_t len, size_t align, int flags);
 void memory_setup(void);
+void reserve_hugetlb(unsigned int nr);
 void memory_make(struct memory *m, const struct kind *kind);
 void memory_free(struct memory *m);
 
@@ -101,10 +102,22 @@ void table_head(void);
 void table_row(const struct kind *kind, const char *what, const struct series *kernel,
 	       const struct series *ours);
 
+/* --- trace.c: walks that the mirror began anew by itself */
+
+/*
+ * @filter: of the tracepoint's fields, or NULL. While nothing else runs: the kernel's code
+ * is changed for it.
+ */
+void retries_watch(const char *filter);
+/* How many since then. */
+unsigned long retries_seen(void);
+void retries_unwatch(void);
+
 /* --- the parts */
 
 void bench_walks(const char *only);
 void bench_scale(void);
 void bench_churn(void);
+void bench_race(void);
 
 #endif /* TESTS_BENCH_BENCH_H */

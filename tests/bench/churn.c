@@ -8,7 +8,6 @@
 #include "bench.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <pthread.h>
 #include <sched.h>
 #include <stdatomic.h>
@@ -23,7 +22,6 @@
 #define PIECE_LEN	(AREA_LEN / NR_PIECES)
 #define NR_WALKS	1000U
 #define EVENTS_PER_PAGE	8U
-#define TRACING		"/sys/kernel/tracing/"
 
 static atomic_bool stop;
 static atomic_ulong nr_events;
@@ -49,39 +47,6 @@ static void *churn(void *arg)
 		nr_events += EVENTS_PER_PAGE;
 	}
 	return NULL;
-}
-
-static void write_tracing(const char *file, const char *text)
-{
-	char path[128];
-	int fd;
-
-	snprintf(path, sizeof(path), TRACING "%s", file);
-	fd = open(path, O_WRONLY | O_TRUNC | O_CLOEXEC);
-	if (fd < 0 || write(fd, text, strlen(text)) < 0)
-		die("%s: %s", path, strerror(errno));
-	close(fd);
-}
-
-/* Events recorded since the buffers were cleared, also those overwritten. */
-static unsigned long nr_traced(void)
-{
-	unsigned long sum = 0, n;
-	unsigned int cpu;
-	char path[128], line[128];
-	FILE *f;
-
-	for (cpu = 0;; cpu++) {
-		snprintf(path, sizeof(path), TRACING "per_cpu/cpu%u/stats", cpu);
-		f = fopen(path, "r");
-		if (!f)
-			return sum;
-		while (fgets(line, sizeof(line), f))
-			if (sscanf(line, "entries: %lu", &n) == 1 ||
-			    sscanf(line, "overrun: %lu", &n) == 1)
-				sum += n;
-		fclose(f);
-	}
 }
 
 static unsigned long walk_pieces(const int *fds, unsigned int nr_fds, char *area, unsigned int op)
@@ -112,7 +77,7 @@ static void churned_walks(char *area, unsigned int kernel_op, unsigned int our_o
 {
 	struct hmm_bench_span span;
 	int fds[NR_PIECES], fd;
-	unsigned long retries;
+	unsigned long retries, inside;
 	unsigned int i;
 	char who[64];
 
@@ -124,12 +89,10 @@ static void churned_walks(char *area, unsigned int kernel_op, unsigned int our_o
 
 	for (i = 0; i < NR_PIECES; i++)
 		fds[i] = span_open(area + i * PIECE_LEN, PIECE_LEN, HMM_BENCH_RANGE, &span);
-	write_tracing("trace", "");
-	write_tracing("events/hmm_mirror/hmm_mirror_retry/enable", "1");
+	inside = retries_seen();
 	retries = walk_pieces(fds, NR_PIECES, area, our_op);
-	write_tracing("events/hmm_mirror/hmm_mirror_retry/enable", "0");
 	snprintf(who, sizeof(who), "%s: mirror, a range for each piece", what);
-	line(who, nr_traced(), retries);
+	line(who, retries_seen() - inside, retries);
 	for (i = 0; i < NR_PIECES; i++)
 		close(fds[i]);
 }
@@ -143,6 +106,7 @@ void bench_churn(void)
 		die("churn needs two CPUs");
 	madvise(area, AREA_LEN, MADV_NOHUGEPAGE);
 	memset(area, 1, AREA_LEN);
+	retries_watch(NULL);
 	if (pthread_create(&thread, NULL, churn, area))
 		die("no thread");
 	while (!nr_events)
@@ -154,6 +118,7 @@ void bench_churn(void)
 	churned_walks(area, HMM_BENCH_KERNEL_FAULT, HMM_BENCH_MIRROR_FAULT, "fault");
 	stop = true;
 	pthread_join(thread, NULL);
+	retries_unwatch();
 	printf("%lu events meanwhile\n", nr_events);
 	munmap(area, AREA_LEN);
 }

@@ -70,7 +70,9 @@ int main(int argc, char **argv)
 		bench_walks(only);
 	if (wanted(argv, "scale", true))
 		bench_scale();
-	if (wanted(argv, "churn", false))
+	if (wanted(argv, "churn", false)) {
 		bench_churn();
+		bench_race();
+	}
 	return check && !bars_verdict();
 }

@@ -147,12 +147,17 @@ static void make_thp_by_ptes(struct memory *m)
 	touch(m);
 }
 
-static void make_hugetlb(struct memory *m)
+void reserve_hugetlb(unsigned int nr)
 {
 	char text[16];
 
-	snprintf(text, sizeof(text), "%u", (unsigned int)(m->len / BLOCK));
+	snprintf(text, sizeof(text), "%u", nr);
 	write_file("/proc/sys/vm/nr_hugepages", text);
+}
+
+static void make_hugetlb(struct memory *m)
+{
+	reserve_hugetlb(m->len / BLOCK);
 	m->huge = true;
 	m->start = mmap(NULL, m->len, PROT_READ | PROT_WRITE,
 			MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB, -1, 0);

@@ -103,6 +103,9 @@ static inline int bench_dma_hmm(struct bench *b, struct hmm_bench_pass *pass)
 int bench_crowd(struct bench *b, struct hmm_bench_crowd *crowd);
 void bench_crowd_remove(struct bench *b);
 
+/* race.c */
+int bench_race(struct bench *b, struct hmm_bench_race *race);
+
 /* gpusvm.c */
 #ifdef HMM_BENCH_GPUSVM_BUILT
 int bench_gpusvm_pages(struct bench *b, struct hmm_bench_pass *pass);

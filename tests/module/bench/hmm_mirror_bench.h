@@ -144,10 +144,49 @@ struct hmm_bench_events {
 	__u64 nr_notifier;
 };
 
+/**
+ * enum hmm_bench_way - when a walk takes the update lock
+ * @HMM_BENCH_THEN_LOCK: behind it, as hmm_mirror_range_snapshot() has it
+ * @HMM_BENCH_UNDER_LOCK: before it
+ * @HMM_BENCH_NR_WAYS: how many
+ */
+enum hmm_bench_way {
+	HMM_BENCH_THEN_LOCK,
+	HMM_BENCH_UNDER_LOCK,
+	HMM_BENCH_NR_WAYS,
+};
+
+/**
+ * struct hmm_bench_race - walks of the range while its memory changes
+ * @way: enum hmm_bench_way
+ * @nr: how often to walk all of it
+ * @prepare_us: then lock: time between walk and lock, in which a client prepares
+ * @reserved: 0
+ * @accepted: out: walks that were committed, parts included
+ * @refused: out: found void under the lock
+ * @timeouts: out: calls that gave up, and were made again
+ * @nr_pages: out: pages present that the last walk has found
+ * @ticks: out: all of it
+ * @locked_ticks: out: the update lock was held
+ */
+struct hmm_bench_race {
+	__u32 way;
+	__u32 nr;
+	__u32 prepare_us;
+	__u32 reserved;
+	__u64 accepted;
+	__u64 refused;
+	__u64 timeouts;
+	__u64 nr_pages;
+	__u64 ticks;
+	__u64 locked_ticks;
+};
+
 #define HMM_BENCH_INFO		_IOWR('B', 0, struct hmm_bench_info)
 #define HMM_BENCH_SPAN		_IOWR('B', 1, struct hmm_bench_span)
 #define HMM_BENCH_PASS		_IOWR('B', 2, struct hmm_bench_pass)
 #define HMM_BENCH_CROWD		_IOWR('B', 3, struct hmm_bench_crowd)
 #define HMM_BENCH_EVENTS	_IOWR('B', 4, struct hmm_bench_events)
+#define HMM_BENCH_RACE		_IOWR('B', 5, struct hmm_bench_race)
 
 #endif /* HMM_MIRROR_BENCH_H */

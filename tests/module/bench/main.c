@@ -263,6 +263,13 @@ static int bench_crowd_ioctl(struct bench *b, void *arg)
 	return bench_crowd(b, arg);
 }
 
+static int bench_race_ioctl(struct bench *b, void *arg)
+{
+	int err = make_arrays(b);
+
+	return err ?: bench_race(b, arg);
+}
+
 static int bench_events(struct bench *b, void *arg)
 {
 	struct hmm_bench_events *events = arg;
@@ -284,6 +291,7 @@ static const struct {
 	{ HMM_BENCH_PASS, bench_pass },
 	{ HMM_BENCH_CROWD, bench_crowd_ioctl },
 	{ HMM_BENCH_EVENTS, bench_events },
+	{ HMM_BENCH_RACE, bench_race_ioctl },
 };
 
 static long bench_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
@@ -296,6 +304,7 @@ static long bench_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 		struct hmm_bench_pass pass;
 		struct hmm_bench_crowd crowd;
 		struct hmm_bench_events events;
+		struct hmm_bench_race race;
 	} args;
 	unsigned int nr = _IOC_NR(cmd);
 	int err;
