@@ -25,6 +25,7 @@ void device_entries_are_dax_extents(void);
 void device_munmap_ends_access(void);
 void device_removed_under_a_mirror(void);
 void device_of_a_file_system_removed(void);
+void control_file_in_the_first_group(void);
 
 /* crash.c */
 void power_fails(void);

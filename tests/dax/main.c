@@ -2,8 +2,9 @@
 /*
  * mirror_dax --on ext4|xfs|dev-2m|dev-4k: storage the CPU maps, mirrored. With
  * --boot 1 the machine stops; --boot 2, in the next boot, looks what is left. With
- * --remove the device goes from under a file system. Needs hmm_mirror_test.ko, root
- * and a VM of machine pmem.
+ * --remove the device goes from under a file system, with --remove-control from under one
+ * that nobody mirrors: each once in a boot, and see Documentation/hmm_mirror.rst for what
+ * kernels make of it. Needs hmm_mirror_test.ko, root and a VM of machine pmem.
  */
 #include "dax.h"
 #include "dax_cases.h"
@@ -40,6 +41,10 @@ static const struct test_case removal_cases[] = {
 	CASE(device_of_a_file_system_removed),
 };
 
+static const struct test_case removal_control_cases[] = {
+	CASE(control_file_in_the_first_group),
+};
+
 static const struct test_case after_cases[] = {
 	CASE(fsynced_device_writes_survive_power_failure),
 	CASE(map_sync_device_writes_survive_power_failure),
@@ -51,7 +56,8 @@ static const struct test_case after_cases[] = {
 int main(int argc, char **argv)
 {
 	const char *const kinds[] = { "ext4", "xfs", "dev-2m", "dev-4k" };
-	bool fails = false, after = false, remove = false;
+	const struct test_case *removal = NULL;
+	bool fails = false, after = false;
 	const char *self = argv[0];
 	unsigned int i;
 	int ret;
@@ -60,7 +66,7 @@ int main(int argc, char **argv)
 		if (!strcmp(argv[1], "--on") && !strcmp(argv[2], kinds[i]))
 			kind = kinds[i];
 	if (!kind) {
-		fprintf(stderr, "usage: %s --on ext4|xfs|dev-2m|dev-4k [--boot 1|2|--remove] [--list] [--filter GLOB]... [--timeout S]\n",
+		fprintf(stderr, "usage: %s --on ext4|xfs|dev-2m|dev-4k [--boot 1|2|--remove|--remove-control] [--list] [--filter GLOB]... [--timeout S]\n",
 			self);
 		return 2;
 	}
@@ -71,8 +77,10 @@ int main(int argc, char **argv)
 		after = !fails;
 		argc -= 2;
 		argv += 2;
-	} else if (argc > 1 && !strcmp(argv[1], "--remove")) {
-		remove = true;
+	} else if (argc > 1 && (!strcmp(argv[1], "--remove") ||
+				!strcmp(argv[1], "--remove-control"))) {
+		removal = strcmp(argv[1], "--remove") ? removal_control_cases :
+							removal_cases;
 		argc--;
 		argv++;
 	}
@@ -81,8 +89,8 @@ int main(int argc, char **argv)
 	if (fails)
 		power_fails();
 	/* Of what is left of that nothing can be taken down. */
-	if (remove)
-		return RUN(removal_cases);
+	if (removal)
+		return run_cases(argc, argv, removal, 1);
 	if (after)
 		ret = RUN(after_cases);
 	else if (!strncmp(kind, "dev-", 4))
