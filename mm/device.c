@@ -64,6 +64,20 @@ static enum hmm_mirror_device device_of_pfn(unsigned long pfn, void **owner)
 	return device;
 }
 
+/* A page of a device's memory: does the CPU, and so every other device, reach it as RAM? */
+bool hmm_mirror_is_shared_device(unsigned long pfn)
+{
+	void *owner;
+
+	switch (device_of_pfn(pfn, &owner)) {
+	case HMM_MIRROR_DEVICE_DAX:
+	case HMM_MIRROR_DEVICE_COHERENT:
+		return true;
+	default:
+		return false;
+	}
+}
+
 /* Device memory comes and goes in whole subsections. */
 static unsigned int ask_subsection(struct hmm_mirror_classes *classes,
 				   unsigned long pfn)

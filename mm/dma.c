@@ -103,8 +103,8 @@ static size_t extent_len(const struct hmm_mirror_extent *ext)
  *
  * Lifetime: until hmm_mirror_extent_dma_unmap(), however the pages fare.
  *
- * Return: 0; -EINVAL: not VALID, or PRIVATE; -EOPNOTSUPP: the device does
- * not reach the memory; -EIO: the mapping failed.
+ * Return: 0; -EINVAL: not VALID, PRIVATE, or memory of a device that is not for others;
+ * -EOPNOTSUPP: the device does not reach the memory; -EIO: the mapping failed.
  */
 int hmm_mirror_extent_dma_map(struct device *dev,
 			      const struct hmm_mirror_extent *ext,
@@ -114,6 +114,8 @@ int hmm_mirror_extent_dma_map(struct device *dev,
 
 	if (!(ext->va_flags & HMM_MIRROR_EXT_VALID) ||
 	    (ext->va_flags & HMM_MIRROR_EXT_PRIVATE))
+		return -EINVAL;
+	if ((ext->va_flags & HMM_MIRROR_EXT_DEVICE) && !hmm_mirror_is_shared_device(pfn))
 		return -EINVAL;
 	*dma = map_pages(dev, pfn, extent_len(ext), extent_dir(ext));
 	if (dma_mapping_error(dev, *dma))

@@ -7,6 +7,8 @@
  * - on 6.12 it faults hugetlb pages with the VMA's hugetlb lock held, which the fault
  *   takes again: with a writer in between, both wait for ever;
  * - it knows nothing of the mm that has to be loaded, see below;
+ * - with what is missing it faults all that follows, also the client's own private
+ *   memory, which that takes away from the device;
  * - it says of every page that cannot be had that it cannot be had, not why;
  * - it looks at the page table before and after, which the caller does anyway.
  */
@@ -39,12 +41,13 @@ static bool needs_mm_loaded(const struct vm_area_struct *vma, unsigned int vma_r
  * @walk: the call; its req says what is wanted
  * @vma: a VMA
  *
- * Return: it may not; hmm_mirror_fault_in() before it, and a look by it, are needed.
+ * Return: it may not; it looks only, and hmm_mirror_fault_in() provides what is missing.
  */
 bool hmm_mirror_must_fault_in(const struct hmm_mirror_walk *walk,
 			      const struct vm_area_struct *vma)
 {
-	return walk->req && (is_vm_hugetlb_page(vma) || vma_is_dax(vma));
+	return walk->req && (is_vm_hugetlb_page(vma) || vma_is_dax(vma) ||
+			     walk->classes.owner);
 }
 
 static int fault_pages(const struct vm_area_struct *const_vma, unsigned long *va,

@@ -36,6 +36,8 @@ enum hmm_mirror_live {
 	HMM_MIRROR_LIVE_REGION,
 	HMM_MIRROR_LIVE_RANGE,
 	HMM_MIRROR_LIVE_DMA,
+	HMM_MIRROR_LIVE_DEVMEM,
+	HMM_MIRROR_LIVE_CHUNK,
 	HMM_MIRROR_LIVE_NR,
 };
 
@@ -69,6 +71,11 @@ static inline bool hmm_mirror_is_settled(struct hmm_mirror *mirror, unsigned lon
 /* device.c */
 int hmm_mirror_device_init(void);
 void hmm_mirror_device_exit(void);
+bool hmm_mirror_is_shared_device(unsigned long pfn);
+
+/* devmem.c */
+int hmm_mirror_devmem_init(void);
+void hmm_mirror_devmem_exit(void);
 
 /* region.c */
 void hmm_mirror_regions_remove(struct hmm_mirror *mirror);

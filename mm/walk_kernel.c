@@ -11,9 +11,22 @@
 #include <linux/hugetlb.h>
 #include <linux/slab.h>
 
+#define FAULT_NR_TRIES	8
+
 static void emit_error(struct hmm_mirror_walk *walk, int err)
 {
 	hmm_mirror_sink_add(&walk->sink, HMM_MIRROR_EXT_ERROR, -err, 1);
+}
+
+/*
+ * Of a huge page of device private memory some kernels tell as the first page looked at
+ * the first there is, wherever the look began, and go on from that. It is aligned.
+ */
+static unsigned long huge_private_pfn(unsigned long pfn, unsigned long va)
+{
+	const unsigned long huge_npages = BIT(PMD_SHIFT - PAGE_SHIFT);
+
+	return ALIGN_DOWN(pfn, huge_npages) + (va >> PAGE_SHIFT) % huge_npages;
 }
 
 static void emit_pfn(struct hmm_mirror_walk *walk,
@@ -22,10 +35,10 @@ static void emit_pfn(struct hmm_mirror_walk *walk,
 	unsigned long pfn = hmm_pfn & ~HMM_PFN_FLAGS;
 	unsigned int flags = HMM_MIRROR_EXT_VALID;
 
-	if (hmm_pfn & HMM_PFN_ERROR) {
-		emit_error(walk, -EFAULT);
-		return;
-	}
+	/*
+	 * ERROR is for what stands in the table and is no page, when nothing was asked
+	 * for: a huge page of somebody else's private memory. To be had by a fault.
+	 */
 	if (!(hmm_pfn & HMM_PFN_VALID)) {
 		hmm_mirror_sink_add(&walk->sink, 0, 0, 1);
 		return;
@@ -41,6 +54,8 @@ static void emit_pfn(struct hmm_mirror_walk *walk,
 		flags |= HMM_MIRROR_EXT_ZERO;
 	if (!hmm_mirror_is_ram(walk->classes.ram, PFN_PHYS(pfn)))
 		flags |= hmm_mirror_classes_ask(&walk->classes, pfn);
+	if ((flags & HMM_MIRROR_EXT_PRIVATE) && (flags & HMM_MIRROR_EXT_HUGE))
+		pfn = huge_private_pfn(pfn, walk->sink.va);
 	hmm_mirror_sink_add(&walk->sink, flags, pfn, 1);
 }
 
@@ -83,42 +98,90 @@ static int page_failed(struct hmm_mirror_walk *walk, unsigned long flags)
 	return 0;
 }
 
-/* How many pages from the first on are what was wanted and faulted in before. */
-static unsigned long nr_as_wanted(const struct hmm_range *hmm, unsigned long wanted,
-				  unsigned long npages)
+static bool is_as_wanted(unsigned long hmm_pfn, unsigned long wanted)
 {
-	unsigned long must = 0, i;
+	unsigned long must = 0;
 
 	if (wanted & HMM_PFN_REQ_FAULT)
 		must |= HMM_PFN_VALID;
 	if (wanted & HMM_PFN_REQ_WRITE)
 		must |= HMM_PFN_WRITE;
-	for (i = 0; i < npages; i++) {
-		if ((hmm->hmm_pfns[i] & must) != must)
+	return (hmm_pfn & must) == must;
+}
+
+/* The end of the run of pages from @first on that are as wanted, or not. */
+static unsigned long wanted_run(const unsigned long *hmm_pfns, unsigned long first,
+				unsigned long end, unsigned long wanted, bool as_wanted)
+{
+	while (first < end && is_as_wanted(hmm_pfns[first], wanted) == as_wanted)
+		first++;
+	return first;
+}
+
+/* Fault in what is missing in a piece that was looked at. Return: as hmm_mirror_fault_in(). */
+static int fault_missing(struct hmm_mirror_walk *walk, const struct vm_area_struct *vma,
+			 const struct hmm_range *hmm, unsigned long npages,
+			 unsigned long wanted, unsigned long *failed_va)
+{
+	unsigned long first = 0, end;
+	int err = 0;
+
+	while (!err) {
+		first = wanted_run(hmm->hmm_pfns, first, npages, wanted, true);
+		if (first == npages)
 			break;
+		end = wanted_run(hmm->hmm_pfns, first, npages, wanted, false);
+		*failed_va = hmm->start + (first << PAGE_SHIFT);
+		err = hmm_mirror_fault_in(walk, vma, failed_va,
+					  hmm->start + (end << PAGE_SHIFT));
+		first = end;
 	}
-	return i;
+	return err;
 }
 
-/* The first page was faulted in and is gone again. Believe that once. */
-static int missed(struct hmm_mirror_walk *walk)
+/*
+ * Look, fault in what is missing, look again. hmm_range_fault() by itself faults all from
+ * the first page that is missing on. For the client's private memory that is wrong: what
+ * is there stays in the device; but what is shared since a fork and is to be written must
+ * come back to be copied, which hmm_range_fault() does not see to.
+ *
+ * One fault may not be enough: it may have waited for a migration, or brought back a
+ * page that is still to be copied.
+ *
+ * Return: 0, and in *@npages how many pages are as wanted, at least one; -EFAULT or
+ * -EHWPOISON: the first page cannot be had; as hmm_mirror_walk_kernel().
+ */
+static int look_and_fault(struct hmm_mirror_walk *walk, const struct vm_area_struct *vma,
+			  struct hmm_range *hmm, unsigned long *npages)
 {
-	if (walk->probed_va == walk->sink.va)
-		emit_error(walk, -EFAULT);
-	walk->probed_va = walk->sink.va;
-	return 0;
-}
+	const unsigned long wanted = hmm->default_flags;
+	unsigned long failed_va, n;
+	unsigned int try;
+	int err;
 
-/* Returns 0: the page has its ERROR extent, or is the first of the next piece. */
-static int fault_failed(struct hmm_mirror_walk *walk, unsigned long va, int err)
-{
-	if (err != -EFAULT && err != -EHWPOISON)
-		return err;
-	if (va == walk->sink.va)
-		emit_error(walk, err);
-	else
-		walk->piece_len = va - walk->sink.va;
-	return 0;
+	hmm->default_flags = 0;
+	for (try = 0; try < FAULT_NR_TRIES; try++) {
+		err = hmm_range_fault(hmm);
+		if (err)
+			return err;
+		n = wanted_run(hmm->hmm_pfns, 0, *npages, wanted, true);
+		if (n == *npages || (n && try)) {
+			*npages = n;
+			return 0;
+		}
+		err = fault_missing(walk, vma, hmm, *npages, wanted, &failed_va);
+		if (err != -EFAULT && err != -EHWPOISON) {
+			if (err)
+				return err;
+			continue;
+		}
+		/* What comes before it may be good. */
+		*npages = (failed_va - hmm->start) >> PAGE_SHIFT;
+		if (!*npages)
+			return err;
+	}
+	/* Somebody else is at work on it: that takes as long as it takes. */
+	return hmm->hmm_pfns[0] & HMM_PFN_ERROR ? -EFAULT : -EBUSY;
 }
 
 /*
@@ -169,7 +232,6 @@ int hmm_mirror_walk_kernel(struct hmm_mirror_walk *walk,
 		.dev_private_owner = walk->classes.owner,
 	};
 	unsigned long few[HMM_MIRROR_FEW_NPAGES] = { 0 };
-	unsigned long failed_va = hmm.start, wanted = 0;
 	unsigned long npages, i;
 	int err;
 
@@ -180,17 +242,17 @@ int hmm_mirror_walk_kernel(struct hmm_mirror_walk *walk,
 	if (!hmm.hmm_pfns)
 		return -ENOMEM;
 	if (hmm_mirror_must_fault_in(walk, vma)) {
-		err = hmm_mirror_fault_in(walk, vma, &failed_va, hmm.end);
+		err = look_and_fault(walk, vma, &hmm, &npages);
+		if (err == -EFAULT || err == -EHWPOISON) {
+			emit_error(walk, err);
+			return 0;
+		}
 		if (err)
-			return fault_failed(walk, failed_va, err);
-		wanted = hmm.default_flags;
-		hmm.default_flags = 0;
+			return err;
+	} else {
+		err = hmm_range_fault(&hmm);
 	}
-	err = hmm_range_fault(&hmm);
 	if (!err) {
-		npages = nr_as_wanted(&hmm, wanted, npages);
-		if (!npages)
-			return missed(walk);
 		for (i = 0; i < npages && !walk->sink.full; i++)
 			emit_pfn(walk, vma, hmm.hmm_pfns[i]);
 		walk->piece_len = min(walk->piece_len * 2, HMM_MIRROR_PIECE_LEN);

@@ -161,7 +161,8 @@ struct hmm_mirror_event {
 /**
  * struct hmm_mirror_ops - what the client provides
  * @owner: (optional) dev_pagemap.owner of the client's device private memory. Such
- *	pages are reported where they are instead of being brought back to RAM.
+ *	pages are reported where they are instead of being brought back to RAM; but
+ *	those that are shared and asked for to be written come back, to be copied.
  * @invalidate: (required) remove the device's access to the event's span and
  *	wait until the device has stopped using it. Context: update lock held,
  *	overlapping ranges already marked invalid; must not allocate with
