@@ -15,6 +15,8 @@ static const char * const live_names[HMM_MIRROR_LIVE_NR] = {
 	[HMM_MIRROR_LIVE_REGION] = "region",
 	[HMM_MIRROR_LIVE_RANGE] = "range",
 	[HMM_MIRROR_LIVE_DMA] = "dma map",
+	[HMM_MIRROR_LIVE_DEVMEM] = "device memory",
+	[HMM_MIRROR_LIVE_CHUNK] = "chunk",
 };
 
 static atomic_long_t live[HMM_MIRROR_LIVE_NR];
@@ -43,7 +45,16 @@ static int __init hmm_mirror_init(void)
 		return -ENOMEM;
 	err = hmm_mirror_device_init();
 	if (err)
-		destroy_workqueue(hmm_mirror_wq);
+		goto err_wq;
+	err = hmm_mirror_devmem_init();
+	if (err)
+		goto err_device;
+	return 0;
+
+err_device:
+	hmm_mirror_device_exit();
+err_wq:
+	destroy_workqueue(hmm_mirror_wq);
 	return err;
 }
 
@@ -55,6 +66,7 @@ static void __exit hmm_mirror_exit(void)
 	mmu_notifier_synchronize();
 	rcu_barrier();
 	destroy_workqueue(hmm_mirror_wq);
+	hmm_mirror_devmem_exit();
 	hmm_mirror_device_exit();
 
 	for (kind = 0; kind < HMM_MIRROR_LIVE_NR; kind++) {

@@ -6,12 +6,16 @@
 #define _HMM_MIRROR_TRACE_H
 
 #include <linux/hmm_mirror.h>
+#include <linux/hmm_mirror_devmem.h>
 #include <linux/tracepoint.h>
 
 TRACE_DEFINE_ENUM(HMM_MIRROR_EVENT_UNMAP);
 TRACE_DEFINE_ENUM(HMM_MIRROR_EVENT_CHANGE);
 TRACE_DEFINE_ENUM(HMM_MIRROR_EVENT_MIGRATE);
 TRACE_DEFINE_ENUM(HMM_MIRROR_EVENT_RELEASE);
+TRACE_DEFINE_ENUM(HMM_MIRROR_MOVE_ASKED);
+TRACE_DEFINE_ENUM(HMM_MIRROR_MOVE_CPU_FAULT);
+TRACE_DEFINE_ENUM(HMM_MIRROR_MOVE_EVICT);
 
 /* One piece of an event reaches a client; under its update lock. */
 TRACE_EVENT(hmm_mirror_invalidate,
@@ -100,6 +104,99 @@ TRACE_EVENT(hmm_mirror_retry,
 	TP_printk("mirror=%p range=0x%lx-0x%lx reached=0x%lx seq=%lu retries=%u",
 		  __entry->mirror, __entry->first_va, __entry->last_va,
 		  __entry->reached_va, __entry->seq, __entry->retries)
+);
+
+/* A move of pages ends, for one account; from and to are the devices' desc.priv. */
+TRACE_EVENT(hmm_mirror_migrate,
+	TP_PROTO(const struct hmm_mirror_move *move),
+	TP_ARGS(move),
+	TP_STRUCT__entry(
+		__field(const void *, from)
+		__field(const void *, to)
+		__field(unsigned int, cause)
+		__field(unsigned long, first_va)
+		__field(unsigned long, npages)
+		__field(unsigned long, moved)
+		__field(int, err)
+	),
+	TP_fast_assign(
+		__entry->from = move->from;
+		__entry->to = move->to;
+		__entry->cause = move->cause;
+		__entry->first_va = move->first_va;
+		__entry->npages = move->npages;
+		__entry->moved = move->moved;
+		__entry->err = move->err;
+	),
+	TP_printk("dir=%s cause=%s va=0x%lx npages=%lu moved=%lu err=%d from=%p to=%p",
+		  !__entry->to ? "to_ram" : __entry->from ? "peer" : "to_device",
+		  __print_symbolic(__entry->cause,
+				   { HMM_MIRROR_MOVE_ASKED, "asked" },
+				   { HMM_MIRROR_MOVE_CPU_FAULT, "cpu_fault" },
+				   { HMM_MIRROR_MOVE_EVICT, "evict" }),
+		  __entry->first_va, __entry->npages, __entry->moved, __entry->err,
+		  __entry->from, __entry->to)
+);
+
+/* A chunk was tried for eviction. */
+TRACE_EVENT(hmm_mirror_evict,
+	TP_PROTO(const void *mem, u64 addr, unsigned long npages, unsigned long moved,
+		 int err),
+	TP_ARGS(mem, addr, npages, moved, err),
+	TP_STRUCT__entry(
+		__field(const void *, mem)
+		__field(u64, addr)
+		__field(unsigned long, npages)
+		__field(unsigned long, moved)
+		__field(int, err)
+	),
+	TP_fast_assign(
+		__entry->mem = mem;
+		__entry->addr = addr;
+		__entry->npages = npages;
+		__entry->moved = moved;
+		__entry->err = err;
+	),
+	TP_printk("mem=%p addr=0x%llx npages=%lu moved=%lu err=%d", __entry->mem,
+		  __entry->addr, __entry->npages, __entry->moved, __entry->err)
+);
+
+/* Memory was taken for pages that are about to come. */
+TRACE_EVENT(hmm_mirror_chunk_alloc,
+	TP_PROTO(const void *mem, u64 addr, u64 len, unsigned long first_va),
+	TP_ARGS(mem, addr, len, first_va),
+	TP_STRUCT__entry(
+		__field(const void *, mem)
+		__field(u64, addr)
+		__field(u64, len)
+		__field(unsigned long, first_va)
+	),
+	TP_fast_assign(
+		__entry->mem = mem;
+		__entry->addr = addr;
+		__entry->len = len;
+		__entry->first_va = first_va;
+	),
+	TP_printk("mem=%p addr=0x%llx len=0x%llx va=0x%lx", __entry->mem, __entry->addr,
+		  __entry->len, __entry->first_va)
+);
+
+/* The last page of a chunk is gone and its memory given back. */
+TRACE_EVENT(hmm_mirror_chunk_free,
+	TP_PROTO(const void *mem, u64 addr, u64 len),
+	TP_ARGS(mem, addr, len),
+	TP_STRUCT__entry(
+		__field(const void *, mem)
+		__field(u64, addr)
+		__field(u64, len)
+	),
+	TP_fast_assign(
+		__entry->mem = mem;
+		__entry->addr = addr;
+		__entry->len = len;
+	),
+	TP_printk("mem=%p addr=0x%llx len=0x%llx", __entry->mem, __entry->addr,
+		  __entry->len)
 );
 
 #endif /* _HMM_MIRROR_TRACE_H */
