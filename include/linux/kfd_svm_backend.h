@@ -3,6 +3,7 @@
 #define _LINUX_KFD_SVM_BACKEND_H
 
 #include <linux/bits.h>
+#include <linux/hmm_mirror_copy.h>
 #include <linux/types.h>
 #include <uapi/linux/kfd_svm.h>
 
@@ -33,6 +34,9 @@ struct seq_file;
  *
  *   kfd_svm.op_lock -> mmap_lock -> kfd_svm.update_lock -> locks taken in ops
  *
+ * Moves of memory take page locks below mmap_lock: page locks -> update_lock, and page
+ * locks -> locks taken in the vram ops.
+ *
  * Which op runs under update_lock is said with the op. An op under update_lock
  * is reached from MMU notifiers, also non-blockable ones: it never sleeps,
  * never allocates, never fails and never waits for an engine that could itself
@@ -45,6 +49,7 @@ struct seq_file;
 #define KFD_SVM_PTE_EXEC	BIT(2)
 #define KFD_SVM_PTE_SYSTEM	BIT(3)	/* system memory, else the GPU's VRAM */
 #define KFD_SVM_PTE_SNOOPED	BIT(4)	/* coherent with the CPU's caches */
+#define KFD_SVM_PTE_PEER	BIT(5)	/* VRAM of another GPU of the hive */
 #define KFD_SVM_PTE_MTYPE	GENMASK(9, 8)
 #define   KFD_SVM_MTYPE_NC	0
 #define   KFD_SVM_MTYPE_RW	1
@@ -72,11 +77,13 @@ struct kfd_svm_span {
  *	pt_map() and pt_unmap() of any part of it cannot fail until the vm goes.
  *	Idempotent. May sleep and allocate; op_lock is the only lock of the core
  *	that is held. Returns 0 or -ENOMEM (also: the process's limit is reached).
- * @pt_map: (atomic) write PTEs: len bytes at va show consecutive memory at dma,
- *	flags are KFD_SVM_PTE_*. Never reaches over a 2 MiB border. What it
- *	overwrites was unmapped before, and no larger leaf is met: the core
- *	unmaps first and puts back what the unmap took beyond its span. No flush
- *	follows, so invalid translations must not be cached.
+ * @pt_map: (atomic) write PTEs: len bytes at va show consecutive memory at addr,
+ *	flags are KFD_SVM_PTE_*. addr is a DMA address with SYSTEM; else a byte of this
+ *	GPU's VRAM or, with PEER, of that of the GPU whose desc.priv is vram_gpu.
+ *	Never reaches over a 2 MiB border. What it overwrites was unmapped before,
+ *	and no larger leaf is met: the core unmaps first and puts back what the
+ *	unmap took beyond its span. No flush follows, so invalid translations must
+ *	not be cached.
  * @pt_unmap: (atomic) invalidate at least the PTEs of the span, which lies in one
  *	aligned 2 MiB. A leaf larger than a page that meets it is cleared whole;
  *	cleared tells what was cleared. It stays within the 2 MiB.
@@ -89,16 +96,35 @@ struct kfd_svm_span {
  * @va_busy: does a memory object (not SVM) occupy addresses of the span on this
  *	GPU? If so, the span becomes the part taken by the object met first.
  *	Atomic, and any lock of the core may be held, mmap_lock too.
+ * @vram_alloc: take len bytes of VRAM for migrated memory, consecutive and filled with
+ *	zeros; 2 MiB are aligned to 2 MiB. op_lock may be held, no mmap_lock, no page
+ *	lock. Returns 0; -ENOMEM: full, the core evicts and asks again; another error.
+ * @vram_free: give it back. May sleep.
+ * @vram_copy: copy between VRAM and system memory, and wait for the end for a bounded
+ *	time. Page locks and mmap_lock are held: it waits for no page and allocates
+ *	nothing with reclaim. Many may run at once. 0 or an error: nothing has moved.
+ * @vram_copy_peer: copy from another GPU's VRAM (its desc.priv) to this one's, rules of
+ *	vram_copy. The core calls it for GPUs of one hive only.
+ *
+ * The vram ops get the GPU (desc.priv) and not a vm. They are required where desc
+ * has vram_len, but for the last one, which only GPUs in a hive need.
  */
 struct kfd_svm_gpu_ops {
 	int (*pt_reserve)(void *vm, struct kfd_svm_span span);
-	void (*pt_map)(void *vm, u64 va, u64 dma, u64 len, u32 flags);
+	void (*pt_map)(void *vm, u64 va, u64 addr, u64 len, u32 flags,
+		       void *vram_gpu);
 	void (*pt_unmap)(void *vm, struct kfd_svm_span span,
 			 struct kfd_svm_span *cleared);
 	void (*tlb_flush)(void *vm);
 	void (*quiesce)(void *vm);
 	void (*resume)(void *vm);
 	bool (*va_busy)(void *vm, struct kfd_svm_span *span);
+	int (*vram_alloc)(void *gpu, u64 len, u64 *addr);
+	void (*vram_free)(void *gpu, u64 addr, u64 len);
+	int (*vram_copy)(void *gpu, enum hmm_mirror_copy_dir dir,
+			 const struct hmm_mirror_copy *runs, unsigned int nr);
+	int (*vram_copy_peer)(void *gpu, void *src_gpu,
+			      const struct hmm_mirror_copy *runs, unsigned int nr);
 };
 
 /**
@@ -108,7 +134,11 @@ struct kfd_svm_gpu_ops {
  * @gc_version: IP version of the graphics core, major << 16 | minor << 8 | rev
  * @svm_capable: SVM works on it
  * @xnack_capable: it can replay faults (noretry is 0)
- * @vram_len: bytes of VRAM
+ * @vram_len: bytes of VRAM that memory can migrate to, 0: none
+ * @vram_coherent_start: physical address at which the CPU reaches all of it like RAM,
+ *	cached and coherent; 0: it does not. Never a PCI window
+ * @hive_id: GPUs with the same number, not 0, reach each other's VRAM over a link
+ * @priv: argument of the vram ops
  * @ops: its operations
  * @owner: the backend's module
  */
@@ -119,8 +149,75 @@ struct kfd_svm_gpu_desc {
 	bool svm_capable;
 	bool xnack_capable;
 	u64 vram_len;
+	u64 vram_coherent_start;
+	u64 hive_id;
+	void *priv;
 	const struct kfd_svm_gpu_ops *ops;
 	struct module *owner;
+};
+
+/**
+ * enum kfd_svm_event_kind - what an event tells
+ * @KFD_SVM_EVENT_MIGRATE_START: pages are about to move
+ * @KFD_SVM_EVENT_MIGRATE_END: that is over; always follows its START
+ * @KFD_SVM_EVENT_PAGE_FAULT_START: a GPU fault is being served
+ * @KFD_SVM_EVENT_PAGE_FAULT_END: that is over; always follows its START
+ * @KFD_SVM_EVENT_QUEUE_EVICTION: the queues stop on a GPU
+ * @KFD_SVM_EVENT_QUEUE_RESTORE: they go on, or that was put off
+ * @KFD_SVM_EVENT_UNMAP_FROM_GPU: a GPU lost mapped pages
+ */
+enum kfd_svm_event_kind {
+	KFD_SVM_EVENT_MIGRATE_START,
+	KFD_SVM_EVENT_MIGRATE_END,
+	KFD_SVM_EVENT_PAGE_FAULT_START,
+	KFD_SVM_EVENT_PAGE_FAULT_END,
+	KFD_SVM_EVENT_QUEUE_EVICTION,
+	KFD_SVM_EVENT_QUEUE_RESTORE,
+	KFD_SVM_EVENT_UNMAP_FROM_GPU,
+};
+
+/* Triggers by kind, in the numbers of the SMI events. */
+#define KFD_SVM_MIGRATE_PREFETCH	0
+#define KFD_SVM_MIGRATE_GPU_FAULT	1
+#define KFD_SVM_MIGRATE_CPU_FAULT	2
+#define KFD_SVM_MIGRATE_EVICTION	3	/* VRAM is short */
+#define KFD_SVM_EVICTION_SVM		0
+#define KFD_SVM_UNMAP_CPU_CHANGE	0
+#define KFD_SVM_UNMAP_MIGRATION		1
+#define KFD_SVM_UNMAP_CPU_UNMAP		2
+
+/**
+ * struct kfd_svm_event - something happened to a process's memory
+ * @kind: what; says which of the others count
+ * @trigger: why: MIGRATE_*, QUEUE_EVICTION, UNMAP_FROM_GPU
+ * @user_gpu_id: the GPU: all but MIGRATE_*
+ * @first_page: address in pages: MIGRATE_*, PAGE_FAULT_*, UNMAP_FROM_GPU
+ * @npages: pages: as @first_page
+ * @from: GPU the pages leave (user id; 0 RAM): MIGRATE_*
+ * @to: GPU they go to: MIGRATE_*
+ * @prefetch: prefetch location of the first page: MIGRATE_START
+ * @preferred: preferred location of it: MIGRATE_START
+ * @error: why not all that could have moved did, a negative errno, or 0: MIGRATE_END
+ * @write: the access wants to write: PAGE_FAULT_START
+ * @migrated: pages have moved for it: PAGE_FAULT_END
+ * @rescheduled: the restore was put off: QUEUE_RESTORE
+ *
+ * A GPU of which the process has no name counts as RAM's 0.
+ */
+struct kfd_svm_event {
+	enum kfd_svm_event_kind kind;
+	u32 trigger;
+	u32 user_gpu_id;
+	u64 first_page;
+	u64 npages;
+	u32 from;
+	u32 to;
+	u32 prefetch;
+	u32 preferred;
+	int error;
+	bool write;
+	bool migrated;
+	bool rescheduled;
 };
 
 /**
@@ -128,9 +225,15 @@ struct kfd_svm_gpu_desc {
  * @release: (required) the mm dies: stop everything of this process that could
  *	reach its memory, without waiting for packets to complete.
  *	Context: from the mm's release notifier; may sleep; no lock of the core.
+ * @event: (optional) tell whoever watches the process. Comes from the process's own
+ *	threads, from those of others whose access or need moves its memory, and from
+ *	workers, with any lock of the core and of the mm held: it does not sleep,
+ *	takes no lock that is ever held around a call into the core, and allocates
+ *	without reclaim only. Not after kfd_svm_destroy() has returned.
  */
 struct kfd_svm_client_ops {
 	void (*release)(void *client);
+	void (*event)(void *client, const struct kfd_svm_event *event);
 };
 
 /**
@@ -178,6 +281,7 @@ struct kfd_svm_fault {
  * @pages_spared: pages around a write that were left shared or unwritten
  * @page_in: pages moved to the GPU's VRAM
  * @page_out: pages moved from it
+ * @vram_pages: pages that are in it now, on the account of the process
  * @extents_mapped: runs of pages written to its page tables
  * @pages_mapped: pages in them
  * @invalidations: times a CPU change removed mappings
@@ -190,6 +294,7 @@ struct kfd_svm_counters {
 	u64 pages_spared;
 	u64 page_in;
 	u64 page_out;
+	u64 vram_pages;
 	u64 extents_mapped;
 	u64 pages_mapped;
 	u64 invalidations;
@@ -200,6 +305,9 @@ struct kfd_svm_counters {
 /* A GPU's life. unregister: no process has it attached any more. ERR_PTR. */
 struct kfd_svm_gpu *kfd_svm_gpu_register(const struct kfd_svm_gpu_desc *desc);
 void kfd_svm_gpu_unregister(struct kfd_svm_gpu *gpu);
+const char *kfd_svm_gpu_vram_mode(const struct kfd_svm_gpu *gpu,
+				  const char **why_not);
+u64 kfd_svm_gpu_evict(struct kfd_svm_gpu *gpu, u64 len);
 
 /*
  * A process's life. All GPUs are attached before the first attribute or fault.

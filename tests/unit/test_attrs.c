@@ -147,6 +147,8 @@ static void step_set(struct world *w)
 		if (old.access != p->attr.access ||
 		    old.in_place != p->attr.in_place)
 			expected |= KFD_SVM_CHANGED_ACCESS;
+		if (old.preferred != p->attr.preferred)
+			expected |= KFD_SVM_CHANGED_PREFERRED;
 	}
 	set(&w->tree, first, last, &update, &changed);
 	assert_int_equal(changed, expected);

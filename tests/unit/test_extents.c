@@ -45,7 +45,7 @@ static unsigned int make_fresh(struct world *w, struct kfd_svm_extent *fresh,
 		if (unit_random(&w->seed, 4)) {
 			fresh[nr++] = (struct kfd_svm_extent){
 				.pfn = w->next_pfn,
-				.dma = w->next_pfn << PAGE_SHIFT,
+				.addr = w->next_pfn << PAGE_SHIFT,
 				.map_id = w->next_id++,
 				.flags = unit_random(&w->seed, KFD_SVM_EXT_UNDONE),
 				.map_first = page,
@@ -146,7 +146,7 @@ static void compare(const struct world *w)
 		assert_int_equal(ext->flags, w->page[page].flags);
 		assert_int_equal(kfd_svm_extent_pfn_at(ext, page),
 				 w->page[page].pfn);
-		assert_int_equal(kfd_svm_extent_dma_at(ext, page),
+		assert_int_equal(kfd_svm_extent_addr_at(ext, page),
 				 w->page[page].pfn << PAGE_SHIFT);
 	}
 	/* Runs cover the mapped pages once, in order. */
@@ -185,7 +185,7 @@ static void random_sequences_match_page_array(void **state)
 static void replacing_the_middle_keeps_both_ends_of_the_dma_run(void **state)
 {
 	struct kfd_svm_extent whole = {
-		.pfn = 512, .dma = 512ULL << PAGE_SHIFT, .map_id = 1,
+		.pfn = 512, .addr = 512ULL << PAGE_SHIFT, .map_id = 1,
 		.map_npages = 512, .npages = 512,
 	};
 	struct kfd_svm_extent middle = {

@@ -22,6 +22,7 @@ static void bits_are_those_of_the_hardware(void **state)
 		{ KFD_SVM_PTE_EXEC, 0, 0x11 },
 		{ KFD_SVM_PTE_READ, 0, 0x21 },
 		{ KFD_SVM_PTE_WRITE, 0, 0x41 },
+		{ GFX9_MAP_SVM, 0, 0x0010000000000001 },
 		{ 0, 1, 0x81 },
 		{ 0, 9, 0x481 },
 		{ FIELD_PREP_CONST(KFD_SVM_PTE_MTYPE, KFD_SVM_MTYPE_RW), 0,
@@ -50,6 +51,7 @@ static void flags_survive_encoding(void **state)
 	for (i = 0; i < 20000; i++) {
 		flags = unit_random(&seed, 1 << 10) &
 			(ALL_FLAGS | KFD_SVM_PTE_MTYPE);
+		flags |= unit_random(&seed, 2) ? GFX9_MAP_SVM : 0;
 		pte = gfx9_pte_encode(~0ULL, flags, unit_random(&seed, 10));
 		assert_int_equal(gfx9_pte_flags(pte), flags);
 		assert_int_equal(pte & GFX9_PTE_ADDR, 0xfffffffff000);

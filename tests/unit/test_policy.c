@@ -26,7 +26,11 @@ static const struct pte_case pte_cases[] = {
 	{ KFD_SVM_GC(9, 4, 0), KFD_SVM_PLACE_LOCAL, COH, KFD_SVM_MTYPE_UC, false },
 	{ KFD_SVM_GC(9, 4, 1), KFD_SVM_PLACE_LOCAL, 0, KFD_SVM_MTYPE_RW, false },
 	{ KFD_SVM_GC(9, 4, 1), KFD_SVM_PLACE_LOCAL, COH, KFD_SVM_MTYPE_CC, false },
-	{ KFD_SVM_GC(9, 4, 2), KFD_SVM_PLACE_REMOTE, COH, KFD_SVM_MTYPE_UC, false },
+	{ KFD_SVM_GC(9, 4, 1), KFD_SVM_PLACE_REMOTE, 0, KFD_SVM_MTYPE_NC, true },
+	{ KFD_SVM_GC(9, 4, 2), KFD_SVM_PLACE_REMOTE, COH, KFD_SVM_MTYPE_UC, true },
+	{ KFD_SVM_GC(9, 4, 3), KFD_SVM_PLACE_REMOTE, COH, KFD_SVM_MTYPE_NC, true },
+	{ KFD_SVM_GC(9, 4, 3), KFD_SVM_PLACE_REMOTE, EXT, KFD_SVM_MTYPE_UC, true },
+	{ KFD_SVM_GC(9, 5, 0), KFD_SVM_PLACE_REMOTE, EXT, KFD_SVM_MTYPE_UC, true },
 	{ KFD_SVM_GC(9, 4, 2), KFD_SVM_PLACE_SYSTEM, 0, KFD_SVM_MTYPE_NC, true },
 	{ KFD_SVM_GC(9, 4, 3), KFD_SVM_PLACE_LOCAL, COH, KFD_SVM_MTYPE_RW, true },
 	{ KFD_SVM_GC(9, 4, 3), KFD_SVM_PLACE_LOCAL, EXT, KFD_SVM_MTYPE_CC, true },
@@ -51,6 +55,8 @@ static void memory_type_follows_the_table(void **state)
 		assert_int_equal(!!(pte & KFD_SVM_PTE_SNOOPED), c->snooped);
 		assert_int_equal(!!(pte & KFD_SVM_PTE_SYSTEM),
 				 c->place == KFD_SVM_PLACE_SYSTEM);
+		assert_int_equal(!!(pte & KFD_SVM_PTE_PEER),
+				 c->place == KFD_SVM_PLACE_REMOTE);
 		assert_true(pte & KFD_SVM_PTE_READ);
 	}
 }

@@ -82,6 +82,24 @@ static inline void bitmap_or(unsigned long *to, const unsigned long *a,
 		to[i] = a[i] | b[i];
 }
 
+static inline void bitmap_and(unsigned long *to, const unsigned long *a,
+			      const unsigned long *b, unsigned int bits)
+{
+	unsigned int i;
+
+	for (i = 0; i < BITS_TO_LONGS(bits); i++)
+		to[i] = a[i] & b[i];
+}
+
+static inline void bitmap_xor(unsigned long *to, const unsigned long *a,
+			      const unsigned long *b, unsigned int bits)
+{
+	unsigned int i;
+
+	for (i = 0; i < BITS_TO_LONGS(bits); i++)
+		to[i] = a[i] ^ b[i];
+}
+
 static inline bool bitmap_empty(const unsigned long *map, unsigned int bits)
 {
 	return find_first_bit(map, bits) == bits;

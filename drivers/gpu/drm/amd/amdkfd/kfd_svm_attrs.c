@@ -189,6 +189,8 @@ static unsigned int attr_change(const struct kfd_svm_attr *from,
 		changed |= KFD_SVM_CHANGED_FLAGS;
 	if (from->access != to->access || from->in_place != to->in_place)
 		changed |= KFD_SVM_CHANGED_ACCESS;
+	if (from->preferred != to->preferred)
+		changed |= KFD_SVM_CHANGED_PREFERRED;
 	return changed;
 }
 

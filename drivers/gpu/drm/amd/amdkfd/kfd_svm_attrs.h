@@ -118,6 +118,7 @@ struct kfd_svm_attr_tree {
 /* What a change of the tree means for what is mapped. */
 #define KFD_SVM_CHANGED_FLAGS	BIT(0)
 #define KFD_SVM_CHANGED_ACCESS	BIT(1)
+#define KFD_SVM_CHANGED_PREFERRED BIT(2)
 
 /**
  * struct kfd_svm_attr_summary - the intersection over registered ranges

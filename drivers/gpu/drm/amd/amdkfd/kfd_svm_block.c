@@ -22,6 +22,7 @@ static void block_free(struct kfd_svm *svm, struct kfd_svm_block *block)
 			kvfree(block->gpu[i]->exts);
 		kfree(block->gpu[i]);
 	}
+	kfree(block->thrash);
 	kfree(block);
 }
 
@@ -111,6 +112,9 @@ bool kfd_svm_block_is_empty(struct kfd_svm *svm, struct kfd_svm_block *block)
 
 	if (!list_empty(&block->pending))
 		return false;
+	if (block->thrash &&
+	    kfd_svm_thrash_is_warm(block->thrash, kfd_svm_now_ms()))
+		return false;
 	for (i = 0; i < svm->nr_gpus; i++) {
 		struct kfd_svm_mapping *map = block->gpu[i];
 
@@ -173,6 +177,29 @@ static void attr_at(struct kfd_svm *svm, unsigned long page, unsigned long *last
 		*last = range->first - 1;
 }
 
+/* Write @npages of @ext from page @first on, at @va, as one run. Return: its PTE. */
+static u32 write_run(struct kfd_svm *svm, unsigned int gpu,
+		     const struct kfd_svm_extent *ext, unsigned long va,
+		     unsigned int first, unsigned int npages, u32 attr_flags)
+{
+	struct kfd_svm_pgpu *pgpu = &svm->gpus[gpu];
+	enum kfd_svm_place place = KFD_SVM_PLACE_SYSTEM;
+	unsigned int owner = FIELD_GET(KFD_SVM_EXT_GPU, ext->flags);
+	void *vram_gpu = NULL;
+	u32 pte;
+
+	if (ext->flags & KFD_SVM_EXT_VRAM)
+		place = owner == gpu ? KFD_SVM_PLACE_LOCAL : KFD_SVM_PLACE_REMOTE;
+	if (place == KFD_SVM_PLACE_REMOTE)
+		vram_gpu = svm->gpus[owner].gpu->desc.priv;
+	pte = kfd_svm_policy_pte(pgpu->gpu->desc.gc_version, place, attr_flags,
+				 ext->flags & KFD_SVM_EXT_WRITE);
+	pgpu->gpu->desc.ops->pt_map(pgpu->vm, va,
+				    kfd_svm_extent_addr_at(ext, first),
+				    (u64)npages << PAGE_SHIFT, pte, vram_gpu);
+	return pte;
+}
+
 /*
  * Write the PTEs of all mapped pages in first..last (within the block), one
  * pt_map() for each run that looks alike, so that a huge page is one leaf.
@@ -200,13 +227,8 @@ void kfd_svm_mapping_write_ptes(struct kfd_svm *svm, struct kfd_svm_block *block
 		attr_at(svm, base + first, &last_page, &attr);
 		end = last_page - base;
 		npages = end - first + 1;
-		pte = kfd_svm_policy_pte(pgpu->gpu->desc.gc_version,
-					 KFD_SVM_PLACE_SYSTEM, attr.flags,
-					 ext->flags & KFD_SVM_EXT_WRITE);
-		pgpu->gpu->desc.ops->pt_map(pgpu->vm,
-					    (u64)(base + first) << PAGE_SHIFT,
-					    kfd_svm_extent_dma_at(ext, first),
-					    (u64)npages << PAGE_SHIFT, pte);
+		pte = write_run(svm, gpu, ext, (base + first) << PAGE_SHIFT,
+				first, npages, attr.flags);
 		if (!count)
 			continue;
 		pgpu->counters.extents_mapped++;
@@ -216,7 +238,7 @@ void kfd_svm_mapping_write_ptes(struct kfd_svm *svm, struct kfd_svm_block *block
 	}
 }
 
-/* Undo the DMA run of @ext. */
+/* Undo the DMA run of @ext; VRAM has none. */
 void kfd_svm_extent_undo(struct kfd_svm *svm, struct kfd_svm_block *block,
 			 unsigned int gpu, const struct kfd_svm_extent *ext)
 {
@@ -228,10 +250,12 @@ void kfd_svm_extent_undo(struct kfd_svm *svm, struct kfd_svm_block *block,
 			      FIELD_PREP(HMM_MIRROR_EXT_NPAGES, ext->map_npages),
 	};
 
+	if (ext->flags & KFD_SVM_EXT_VRAM)
+		return;
 	if (ext->flags & KFD_SVM_EXT_WRITE)
 		run.va_flags |= HMM_MIRROR_EXT_WRITE;
 	hmm_mirror_extent_dma_unmap(svm->gpus[gpu].gpu->desc.dma_dev, &run,
-				    ext->dma);
+				    ext->addr);
 }
 
 /* Undo the DMA runs that meet first..last and of which no page is mapped. */

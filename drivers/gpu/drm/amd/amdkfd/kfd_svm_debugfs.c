@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * /sys/kernel/debug/kfd_svm/<tgid>/: counters (one line for each GPU, read by
- * programs), state and residency (for people). Nothing depends on them: where debugfs says
- * no there is none.
+ * /sys/kernel/debug/kfd_svm/: gpus. In <tgid>/: counters (one line for each GPU, read by
+ * programs), state and residency (for people). Nothing depends on them: where debugfs
+ * says no there is none.
  */
 #include "kfd_svm_priv.h"
 
@@ -21,17 +21,19 @@ static int counters_show(struct seq_file *m, void *unused)
 
 	mutex_lock(&svm->update_lock);
 	for (i = 0; i < svm->nr_gpus; i++) {
-		const struct kfd_svm_counters *c = &svm->gpus[i].counters;
+		struct kfd_svm_counters c = svm->gpus[i].counters;
 
+		kfd_svm_account_read(svm->account, i, &c);
 		seq_printf(m, "gpu %u faults %llu extents_mapped %llu ",
-			   svm->gpus[i].user_gpu_id, c->faults,
-			   c->extents_mapped);
+			   svm->gpus[i].user_gpu_id, c.faults, c.extents_mapped);
 		seq_printf(m, "pages_mapped %llu invalidations %llu ",
-			   c->pages_mapped, c->invalidations);
-		seq_printf(m, "populates %llu pages_spared %llu ",
-			   c->populates, c->pages_spared);
-		seq_printf(m, "retries %llu restores %llu\n", c->retries,
-			   c->restores);
+			   c.pages_mapped, c.invalidations);
+		seq_printf(m, "populates %llu pages_spared %llu ", c.populates,
+			   c.pages_spared);
+		seq_printf(m, "retries %llu restores %llu ", c.retries,
+			   c.restores);
+		seq_printf(m, "page_in %llu page_out %llu vram_pages %llu\n",
+			   c.page_in, c.page_out, c.vram_pages);
 	}
 	mutex_unlock(&svm->update_lock);
 	return 0;
@@ -99,6 +101,7 @@ static int state_show(struct seq_file *m, void *unused)
 DEFINE_SHOW_ATTRIBUTE(state);
 
 DEFINE_SHOW_ATTRIBUTE(kfd_svm_residency);
+DEFINE_SHOW_ATTRIBUTE(kfd_svm_gpus);
 
 /* After execve() the process can have a second life while the first one ends. */
 static struct dentry *create_dir(struct kfd_svm *svm)
@@ -140,6 +143,8 @@ void kfd_svm_debugfs_remove(struct kfd_svm *svm)
 void kfd_svm_debugfs_init(void)
 {
 	kfd_svm_debugfs_root = debugfs_create_dir("kfd_svm", NULL);
+	debugfs_create_file("gpus", 0444, kfd_svm_debugfs_root, NULL,
+			    &kfd_svm_gpus_fops);
 }
 
 void kfd_svm_debugfs_exit(void)

@@ -20,7 +20,8 @@
  *
  * One call to the DMA API covers a *DMA run*. Where part of a run is replaced,
  * the extents that remain of it share its map_id, and it is undone as a whole
- * when no page of any of them is mapped any more.
+ * when no page of any of them is mapped any more. A run in VRAM has no DMA address but
+ * one in the VRAM of a GPU, and nothing to undo.
  */
 
 #define KFD_SVM_BLOCK_SHIFT	21
@@ -30,11 +31,13 @@
 #define KFD_SVM_EXT_DIRTY	BIT(1)	/* all of it was dirty already */
 #define KFD_SVM_EXT_ASKED	BIT(2)	/* write was asked for where allowed */
 #define KFD_SVM_EXT_UNDONE	BIT(3)	/* the DMA run is gone */
+#define KFD_SVM_EXT_VRAM	BIT(4)	/* in the VRAM of the GPU with index ... */
+#define KFD_SVM_EXT_GPU		GENMASK(15, 8)
 
 /**
  * struct kfd_svm_extent - a run of pages that are mapped alike
  * @pfn: of the first page of the DMA run
- * @dma: address of the first page of the DMA run
+ * @addr: of the first page of the DMA run: for DMA or, with VRAM, in that GPU's VRAM
  * @map_id: names the DMA run
  * @flags: KFD_SVM_EXT_*
  * @map_first: first page of the DMA run
@@ -44,7 +47,7 @@
  */
 struct kfd_svm_extent {
 	u64 pfn;
-	u64 dma;
+	u64 addr;
 	u32 map_id;
 	u32 flags;
 	u16 map_first;
@@ -88,10 +91,10 @@ kfd_svm_extent_last(const struct kfd_svm_extent *ext)
 	return ext->first + ext->npages - 1;
 }
 
-static inline u64 kfd_svm_extent_dma_at(const struct kfd_svm_extent *ext,
-					unsigned int page)
+static inline u64 kfd_svm_extent_addr_at(const struct kfd_svm_extent *ext,
+					 unsigned int page)
 {
-	return ext->dma + ((u64)(page - ext->map_first) << PAGE_SHIFT);
+	return ext->addr + ((u64)(page - ext->map_first) << PAGE_SHIFT);
 }
 
 static inline u64 kfd_svm_extent_pfn_at(const struct kfd_svm_extent *ext,

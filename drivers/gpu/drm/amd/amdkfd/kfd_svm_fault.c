@@ -6,6 +6,9 @@
  * The access check comes first: nothing is faulted in, registered or revealed
  * for a GPU that may not touch the page.
  *
+ * Memory moves first, where the location policy wants that (kfd_svm_migrate.c); if it
+ * does not move the fault is served all the same.
+ *
  * Faults that cannot be answered at once wait in kfd_svm.faults while their
  * callers wait for op_lock. Who gets it serves the first and with it all on pages of
  * its window, whichever queue or GPU they come from, by one populate; and goes on
@@ -109,6 +112,9 @@ static bool check_attrs(struct kfd_svm *svm, const struct kfd_svm_fault *fault,
 		return true;
 	}
 	*outcome = kfd_svm_policy_fault(&attr, fault->gpu, fault->write);
+	if (kfd_svm_break_no_access_first && *outcome == KFD_SVM_FAULT_NO_ACCESS &&
+	    attr.preferred != KFD_SVM_LOC_UNDEFINED)
+		*outcome = KFD_SVM_FAULT_REPLAY;
 	if (*outcome != KFD_SVM_FAULT_REPLAY)
 		return true;
 	ext = mapped_extent(svm, fault);
@@ -116,7 +122,9 @@ static bool check_attrs(struct kfd_svm *svm, const struct kfd_svm_fault *fault,
 		return true;
 
 	win->for_write = fault->write;
-	kfd_svm_policy_window(page, attr.granularity, &win->first, &win->last);
+	kfd_svm_policy_window(page, kfd_svm_break_window ? KFD_SVM_MAX_GRANULARITY :
+							   attr.granularity,
+			      &win->first, &win->last);
 	win->last = min(win->last, (svm->mm->task_size - 1) >> PAGE_SHIFT);
 	if (range) {
 		win->first = max(win->first, range->first);
@@ -224,6 +232,33 @@ static void note_written(struct kfd_svm *svm, struct kfd_svm_populate *pop)
 		bitmap_copy(pop->written, block->demand, KFD_SVM_BLOCK_PAGES);
 }
 
+static void tell_start(struct kfd_svm *svm, const struct kfd_svm_fault *fault)
+{
+	const struct kfd_svm_event event = {
+		.kind = KFD_SVM_EVENT_PAGE_FAULT_START,
+		.user_gpu_id = fault->user_gpu_id,
+		.first_page = page_of(fault),
+		.npages = 1,
+		.write = fault->write,
+	};
+
+	kfd_svm_tell(svm, &event);
+}
+
+static void tell_end(struct kfd_svm *svm, const struct kfd_svm_fault *fault,
+		     bool migrated)
+{
+	const struct kfd_svm_event event = {
+		.kind = KFD_SVM_EVENT_PAGE_FAULT_END,
+		.user_gpu_id = fault->user_gpu_id,
+		.first_page = page_of(fault),
+		.npages = 1,
+		.migrated = migrated,
+	};
+
+	kfd_svm_tell(svm, &event);
+}
+
 static void note_wanted(struct kfd_svm_populate *pop,
 			const struct kfd_svm_fault *fault)
 {
@@ -260,6 +295,7 @@ static void join(struct kfd_svm *svm, const struct kfd_svm_fault *leader,
 			settle(fault, outcome);
 			continue;
 		}
+		tell_start(svm, fault);
 		fault->err = 0;
 		list_move_tail(&fault->link, pop->faults);
 		pop->gpus |= BIT_ULL(fault->gpu);
@@ -288,10 +324,12 @@ static int populate_for_one(struct kfd_svm *svm, struct kfd_svm_populate *pop,
 
 	bitmap_zero(pop->wanted, KFD_SVM_BLOCK_PAGES);
 	list_for_each_entry_safe(fault, tmp, pop->faults, link) {
-		if (fault->gpu != gpu)
-			list_move_tail(&fault->link, faults);
-		else
+		if (fault->gpu == gpu) {
 			note_wanted(pop, fault);
+			continue;
+		}
+		tell_end(svm, fault, false);
+		list_move_tail(&fault->link, faults);
 	}
 	pop->gpus = BIT_ULL(gpu);
 	return kfd_svm_populate(svm, pop);
@@ -314,14 +352,20 @@ static int map_piece(struct kfd_svm *svm, const struct kfd_svm_fault *leader,
 		.faults = &joined,
 	};
 	struct kfd_svm_fault *fault, *tmp;
+	bool moved;
 	int err;
 
 	join(svm, leader, win, &pop, faults);
+	moved = kfd_svm_migrate_for_fault(svm, leader->gpu, &pop);
 	err = kfd_svm_populate(svm, &pop);
 	if (err && !is_of_the_mm(err) && !is_power_of_2(pop.gpus))
 		err = populate_for_one(svm, &pop, leader->gpu, faults);
-	list_for_each_entry_safe(fault, tmp, &joined, link)
+	moved |= pop.moved;
+	list_for_each_entry_safe(fault, tmp, &joined, link) {
+		tell_end(svm, fault, moved);
 		settle(fault, outcome_of(err ?: fault->err, fault->write));
+	}
+	kfd_svm_migrated_for_fault(svm, &pop);
 	return err;
 }
 

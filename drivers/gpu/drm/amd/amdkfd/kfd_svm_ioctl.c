@@ -172,6 +172,8 @@ static void apply_change(struct kfd_svm *svm, unsigned long first,
 		kfd_svm_revoke(svm, first, last);
 	if (changed & KFD_SVM_CHANGED_FLAGS)
 		kfd_svm_rewrite(svm, first, last);
+	if (changed & KFD_SVM_CHANGED_PREFERRED)
+		kfd_svm_forget_thrash(svm, first, last);
 	mutex_unlock(&svm->update_lock);
 }
 
@@ -183,11 +185,46 @@ static int map_after_set(struct kfd_svm *svm, unsigned long first,
 	err = kfd_svm_map_eager(svm, first, last, &missing);
 	/* What was waited for may have been among it, or been revoked. */
 	mutex_lock(&svm->update_lock);
-	kfd_svm_resume_if_restored(svm);
+	kfd_svm_settle_pending(svm, first, last);
 	mutex_unlock(&svm->update_lock);
 	if (missing)
 		missing = -EFAULT;
 	return err ?: missing;
+}
+
+/* Upstream's prefetch location acts for ever. */
+static u32 sticky_location(struct kfd_svm *svm, unsigned long first)
+{
+	const struct kfd_svm_attr_range *range;
+	u32 location = KFD_SVM_LOC_UNDEFINED;
+
+	mutex_lock(&svm->update_lock);
+	range = kfd_svm_attr_first(&svm->attrs, first, first);
+	if (range)
+		location = range->attr.prefetch;
+	mutex_unlock(&svm->update_lock);
+	return location;
+}
+
+/* Move and map what @update, which is committed, says. */
+static int carry_out(struct kfd_svm *svm, unsigned long first, unsigned long last,
+		     const struct kfd_svm_attr_update *update)
+{
+	u32 location = KFD_SVM_LOC_UNDEFINED;
+	int err = 0, map_err = 0;
+	bool moved = false;
+
+	if (update->set_prefetch)
+		location = update->prefetch;
+	else if (kfd_svm_break_prefetch_sticky)
+		location = sticky_location(svm, first);
+	if (location != KFD_SVM_LOC_UNDEFINED)
+		err = kfd_svm_prefetch(svm, first, last, location, &moved);
+	if (err == -EINTR || err == -ESRCH)
+		return err;
+	if (update->set_flags || update->access_touched || moved)
+		map_err = map_after_set(svm, first, last);
+	return map_err ?: err;
 }
 
 static int set_attr_locked(struct kfd_svm *svm, u64 start_va, u64 len,
@@ -224,13 +261,8 @@ static int set_attr_locked(struct kfd_svm *svm, u64 start_va, u64 len,
 		apply_change(svm, first, last, changed);
 	hmm_mirror_mmap_read_unlock(&svm->mirror);
 
-	/*
-	 * A prefetch is stored and moves nothing: there is no device memory to
-	 * move to, and memory never leaves the system. Upstream, too, reports
-	 * success when a prefetch to a GPU fails.
-	 */
-	if (!err && (update.set_flags || update.access_touched))
-		err = map_after_set(svm, first, last);
+	if (!err)
+		err = carry_out(svm, first, last, &update);
 	trace_kfd_svm_set_attr(svm->tgid, first, last - first + 1, nattr, err);
 	return err;
 }

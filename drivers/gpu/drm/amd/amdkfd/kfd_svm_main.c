@@ -47,6 +47,27 @@ MODULE_PARM_DESC(break_join, "Serve each fault alone (test only)");
 bool kfd_svm_break_charge;
 module_param_named(break_charge, kfd_svm_break_charge, bool, 0600);
 MODULE_PARM_DESC(break_charge, "Charge nobody for what workers allocate (test only)");
+bool kfd_svm_break_prefetch_sticky;
+module_param_named(break_prefetch_sticky, kfd_svm_break_prefetch_sticky, bool, 0600);
+MODULE_PARM_DESC(break_prefetch_sticky, "Prefetch again with each SET (test only)");
+bool kfd_svm_break_fork_cow;
+module_param_named(break_fork_cow, kfd_svm_break_fork_cow, bool, 0600);
+MODULE_PARM_DESC(break_fork_cow, "Map all private device memory writable (test only)");
+bool kfd_svm_break_no_access_first;
+module_param_named(break_no_access_first, kfd_svm_break_no_access_first, bool, 0600);
+MODULE_PARM_DESC(break_no_access_first, "Look at the location before the access (test only)");
+bool kfd_svm_break_thrash;
+module_param_named(break_thrash, kfd_svm_break_thrash, bool, 0600);
+MODULE_PARM_DESC(break_thrash, "Never hold memory that moves to and fro (test only)");
+bool kfd_svm_break_window;
+module_param_named(break_window, kfd_svm_break_window, bool, 0600);
+MODULE_PARM_DESC(break_window, "A fault brings the whole attribute range (test only)");
+bool kfd_svm_break_hive;
+module_param_named(break_hive, kfd_svm_break_hive, bool, 0600);
+MODULE_PARM_DESC(break_hive, "Take all GPUs to be of one hive (test only)");
+bool kfd_svm_break_smi_end;
+module_param_named(break_smi_end, kfd_svm_break_smi_end, bool, 0600);
+MODULE_PARM_DESC(break_smi_end, "Do not tell the end of moves of nothing (test only)");
 unsigned int kfd_svm_commit_delay_us;
 module_param_named(commit_delay_us, kfd_svm_commit_delay_us, uint, 0600);
 MODULE_PARM_DESC(commit_delay_us, "Sleep between fault and commit: widens a race (test only)");
@@ -56,6 +77,10 @@ MODULE_PARM_DESC(commit_delay_us, "Sleep between fault and commit: widens a race
  * kfd_svm_gpu_register - make a GPU known to the core
  * @desc: what it is; copied. @desc->ops and @desc->dma_dev must stay until
  *	kfd_svm_gpu_unregister().
+ *
+ * Memory can migrate to it if it has VRAM and the kernel can do that; if not, this
+ * succeeds all the same: see kfd_svm_gpu_vram_mode(). The vram ops can be called from
+ * here on.
  *
  * Context: may sleep.
  * Return: the GPU, or ERR_PTR: -EINVAL (gpu_id is 0 or an op is missing);
@@ -82,6 +107,7 @@ struct kfd_svm_gpu *kfd_svm_gpu_register(const struct kfd_svm_gpu_desc *desc)
 		return ERR_PTR(-ENOMEM);
 	gpu->desc = *desc;
 	refcount_set(&gpu->users, 1);
+	kfd_svm_vram_init(gpu);
 	return gpu;
 }
 EXPORT_SYMBOL_NS_GPL(kfd_svm_gpu_register, KFD_SVM);
@@ -91,7 +117,8 @@ EXPORT_SYMBOL_NS_GPL(kfd_svm_gpu_register, KFD_SVM);
  * @gpu: the GPU; freed
  *
  * No process may have it attached: an attached GPU holds its backend's module,
- * so a module exit handler can rely on that.
+ * so a module exit handler can rely on that. What processes have left in its VRAM, for
+ * their children, goes to RAM; the vram ops are called for that.
  *
  * Context: may sleep.
  */
@@ -99,6 +126,7 @@ void kfd_svm_gpu_unregister(struct kfd_svm_gpu *gpu)
 {
 	if (WARN_ON(!refcount_dec_and_test(&gpu->users)))
 		return;
+	kfd_svm_vram_fini(gpu);
 	kfree(gpu);
 }
 EXPORT_SYMBOL_NS_GPL(kfd_svm_gpu_unregister, KFD_SVM);
@@ -273,6 +301,7 @@ static void mirror_release(struct hmm_mirror *mirror)
 }
 
 static const struct hmm_mirror_ops mirror_ops = {
+	.owner = &kfd_svm_vram_owner,
 	.invalidate = kfd_svm_invalidate,
 	.release = mirror_release,
 };
@@ -285,11 +314,15 @@ static int alloc_buffers(struct kfd_svm *svm)
 				 GFP_KERNEL_ACCOUNT);
 	svm->req_spans = kvcalloc(KFD_SVM_REQ_SPANS, sizeof(*svm->req_spans),
 				  GFP_KERNEL_ACCOUNT);
-	return svm->fault_exts && svm->new_exts && svm->req_spans ? 0 : -ENOMEM;
+	svm->account = kfd_svm_account_create(svm);
+	return svm->fault_exts && svm->new_exts && svm->req_spans &&
+	       svm->account ? 0 : -ENOMEM;
 }
 
 static void svm_free(struct kfd_svm *svm)
 {
+	if (svm->account)
+		kfd_svm_account_detach(svm->account);
 	kvfree(svm->spare_exts);
 	kvfree(svm->req_spans);
 	kvfree(svm->new_exts);
@@ -378,6 +411,9 @@ void kfd_svm_destroy(struct kfd_svm *svm)
 	hmm_mirror_unregister(&svm->mirror);
 	cancel_work_sync(&svm->housekeep_work);
 	cancel_delayed_work_sync(&svm->restore_work);
+	/* Of what others still do with its memory the process hears no more. */
+	kfd_svm_account_detach(svm->account);
+	svm->account = NULL;
 
 	kfd_svm_blocks_free(svm);
 	kfd_svm_attr_fini(&svm->attrs);
@@ -425,6 +461,7 @@ int kfd_svm_attach_gpu(struct kfd_svm *svm, struct kfd_svm_gpu *gpu,
 		svm->gpus[svm->nr_gpus].user_gpu_id = user_gpu_id;
 		if (gpu->desc.svm_capable)
 			svm->capable |= BIT_ULL(svm->nr_gpus);
+		kfd_svm_vram_attach(svm, svm->nr_gpus);
 		svm->nr_gpus++;
 		mutex_unlock(&svm->update_lock);
 	}
@@ -467,7 +504,7 @@ int kfd_svm_bind_vm(struct kfd_svm *svm, u32 user_gpu_id, void *vm)
 	/* Pairs with the acquire in kfd_svm_bound_gpus(). */
 	smp_store_release(&pgpu->vm, vm);
 	if (svm->evicted)
-		pgpu->gpu->desc.ops->quiesce(vm);
+		kfd_svm_stop_gpu(svm, gpu);
 	mutex_unlock(&svm->update_lock);
 	/* No queue runs on it yet, so it may take a while; it must not be left. */
 	for (tries = 0; svm->used && tries < BIND_TRIES; tries++)
@@ -498,6 +535,7 @@ void kfd_svm_read_counters(struct kfd_svm *svm, u32 user_gpu_id,
 	mutex_lock(&svm->update_lock);
 	*counters = svm->gpus[gpu].counters;
 	mutex_unlock(&svm->update_lock);
+	kfd_svm_account_read(svm->account, gpu, counters);
 }
 EXPORT_SYMBOL_NS_GPL(kfd_svm_read_counters, KFD_SVM);
 

@@ -25,8 +25,8 @@ enum coherence {
  * @last: last one
  * @pte: bits by place and coherence
  *
- * Rows with a hive, an APU or memory partitions need facts no backend reports
- * yet; here a GPU is a discrete one and alone in its hive.
+ * Remote memory is that of the same hive; no other is mapped. Rows with an APU or
+ * memory partitions need facts no backend reports yet: here a GPU is a discrete one.
  */
 struct pte_row {
 	u32 first;
@@ -43,7 +43,8 @@ static const struct pte_row pte_rows[] = {
 				MTYPE(RW), MTYPE(CC), MTYPE(CC),
 			},
 			[KFD_SVM_PLACE_REMOTE] = {
-				MTYPE(NC), MTYPE(UC), MTYPE(UC),
+				MTYPE(NC) | SNOOPED, MTYPE(UC) | SNOOPED,
+				MTYPE(UC) | SNOOPED,
 			},
 			[KFD_SVM_PLACE_SYSTEM] = {
 				MTYPE(NC) | SNOOPED, MTYPE(UC) | SNOOPED,
@@ -60,7 +61,7 @@ static const struct pte_row pte_rows[] = {
 				MTYPE(CC) | SNOOPED,
 			},
 			[KFD_SVM_PLACE_REMOTE] = {
-				MTYPE(UC) | SNOOPED, MTYPE(UC) | SNOOPED,
+				MTYPE(NC) | SNOOPED, MTYPE(NC) | SNOOPED,
 				MTYPE(UC) | SNOOPED,
 			},
 			[KFD_SVM_PLACE_SYSTEM] = {
@@ -129,7 +130,7 @@ static enum coherence coherence_of(u32 flags)
 	return flags & KFD_SVM_FLAG_COHERENT ? COHERENT : INCOHERENT;
 }
 
-/* KFD_SVM_PTE_* for memory at @place of a range with @flags. */
+/* KFD_SVM_PTE_* for memory at @place, which is one to map, of a range with @flags. */
 u32 kfd_svm_policy_pte(u32 gc_version, enum kfd_svm_place place, u32 flags,
 		       bool cpu_writable)
 {
@@ -145,6 +146,8 @@ u32 kfd_svm_policy_pte(u32 gc_version, enum kfd_svm_place place, u32 flags,
 		pte |= KFD_SVM_PTE_EXEC;
 	if (place == KFD_SVM_PLACE_SYSTEM)
 		pte |= KFD_SVM_PTE_SYSTEM;
+	if (place == KFD_SVM_PLACE_REMOTE)
+		pte |= KFD_SVM_PTE_PEER;
 	return pte;
 }
 

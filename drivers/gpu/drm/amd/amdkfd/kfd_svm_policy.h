@@ -25,13 +25,15 @@
 /**
  * enum kfd_svm_place - where memory is, as seen from a GPU
  * @KFD_SVM_PLACE_LOCAL: its own VRAM
- * @KFD_SVM_PLACE_REMOTE: another GPU's VRAM
- * @KFD_SVM_PLACE_SYSTEM: system memory
+ * @KFD_SVM_PLACE_REMOTE: the VRAM of another GPU of its hive
+ * @KFD_SVM_PLACE_SYSTEM: system memory, or memory it reaches in the same way
+ * @KFD_SVM_PLACE_NEEDS_RAM: out of its reach; to be mapped it has to go to RAM
  */
 enum kfd_svm_place {
 	KFD_SVM_PLACE_LOCAL,
 	KFD_SVM_PLACE_REMOTE,
 	KFD_SVM_PLACE_SYSTEM,
+	KFD_SVM_PLACE_NEEDS_RAM,
 };
 
 u32 kfd_svm_policy_pte(u32 gc_version, enum kfd_svm_place place, u32 flags,

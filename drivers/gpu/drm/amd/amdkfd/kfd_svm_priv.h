@@ -8,19 +8,24 @@
 
 #include <linux/bits.h>
 #include <linux/hmm_mirror.h>
+#include <linux/hmm_mirror_devmem.h>
 #include <linux/jiffies.h>
 #include <linux/kfd_svm_backend.h>
 #include <linux/kfdsvm_compat.h>
 #include <linux/list.h>
+#include <linux/ktime.h>
 #include <linux/lockdep.h>
 #include <linux/mm.h>
 #include <linux/mutex.h>
 #include <linux/refcount.h>
+#include <linux/spinlock.h>
+#include <linux/wait.h>
 #include <linux/workqueue.h>
 #include <linux/xarray.h>
 
 #include "kfd_svm_attrs.h"
 #include "kfd_svm_extents.h"
+#include "kfd_svm_place.h"
 #include "kfd_svm_policy.h"
 
 struct dentry;
@@ -42,14 +47,71 @@ struct mem_cgroup;
 /* How long an operation fights against CPU changes before it gives up. */
 #define KFD_SVM_RETRY_JIFFIES	HZ
 
+/* How often one populate takes memory to RAM that a GPU cannot map where it is. */
+#define KFD_SVM_TO_RAM_TRIES	4
+
+/* Evictions an account remembers between two GPU faults. */
+#define KFD_SVM_MAX_EVICTED	32
+
+/* Inside: a GPU cannot map memory where it is. No ioctl and no fault returns it. */
+#define KFD_SVM_ENEEDSRAM	EXDEV
+
 /**
  * struct kfd_svm_gpu - a GPU of the system
  * @desc: as registered
  * @users: processes that have it attached
+ * @link: in the list of all GPUs
+ * @mem: its VRAM as pages, or NULL: nothing migrates to it
+ * @why_not: then the reason
  */
 struct kfd_svm_gpu {
 	struct kfd_svm_gpu_desc desc;
 	refcount_t users;
+	struct list_head link;
+	struct hmm_mirror_devmem *mem;
+	const char *why_not;
+};
+
+/**
+ * struct kfd_svm_gpu_account - what of a process went to one GPU's VRAM
+ * @gpu: the GPU. Only compared: it may be gone
+ * @user_gpu_id: the process's name for it
+ * @page_in: pages that came
+ * @page_out: pages that left, for RAM or for other VRAM
+ * @vram_pages: pages there now
+ */
+struct kfd_svm_gpu_account {
+	const struct kfd_svm_gpu *gpu;
+	u32 user_gpu_id;
+	u64 page_in;
+	u64 page_out;
+	u64 vram_pages;
+};
+
+/**
+ * struct kfd_svm_account - on whose behalf pages are in VRAM
+ * @res: the mirror's side; its references keep the account
+ * @lock: guards the rest; taken with any lock held and also from interrupts
+ * @svm: the process, NULL once it is gone
+ * @nr_open: moves under way that @svm was told of
+ * @idle: woken when the last of them has ended
+ * @nr_gpus: entries of @gpus in use
+ * @gpus: by GPU index of @svm
+ * @nr_evicted: entries of @evicted in use
+ * @evicted: where memory was taken for others, for kfd_svm_block.thrash
+ *
+ * Pages outlive their process: those of a child after fork(), say.
+ */
+struct kfd_svm_account {
+	struct hmm_mirror_resident res;
+	spinlock_t lock;		/* see above */
+	struct kfd_svm *svm;
+	unsigned int nr_open;
+	wait_queue_head_t idle;
+	unsigned int nr_gpus;
+	struct kfd_svm_gpu_account gpus[KFD_SVM_MAX_GPUS];
+	unsigned int nr_evicted;
+	struct kfd_svm_span evicted[KFD_SVM_MAX_EVICTED];
 };
 
 /**
@@ -59,7 +121,7 @@ struct kfd_svm_gpu {
  * @vm: the backend's address space, NULL before bind. Written once, under
  *	op_lock and update_lock; kfd_svm_bound_gpus() may look without
  * @needs_flush: a zap is under way; under update_lock
- * @counters: under update_lock
+ * @counters: under update_lock; but what moves is in the account
  */
 struct kfd_svm_pgpu {
 	struct kfd_svm_gpu *gpu;
@@ -79,6 +141,8 @@ struct kfd_svm_pgpu {
  * @demand: pages that GPU faults have asked to write since the CPU changed them
  *	last
  * @changes: times somebody else than kfd_svm.populator changed memory of it
+ * @thrash: how it moved, NULL until a GPU fault brings it to VRAM. Set under op_lock
+ *	and update_lock
  * @gpu: by GPU index; an entry is NULL until the GPU maps something. Set under
  *	op_lock and update_lock
  *
@@ -95,6 +159,7 @@ struct kfd_svm_block {
 	bool hit;
 	DECLARE_BITMAP(demand, KFD_SVM_BLOCK_PAGES);
 	unsigned long changes;
+	struct kfd_svm_thrash *thrash;
 	struct kfd_svm_mapping *gpu[];
 };
 
@@ -116,6 +181,8 @@ struct kfd_svm_block {
  * @nr_gpus: entries of @gpus in use; final once @used
  * @capable: GPUs that can do SVM, as bits
  * @gpus: by index
+ * @links: what they can do with each other's VRAM; final once @used
+ * @account: what of the process is in VRAM
  * @attrs: what user space asked for, under @update_lock
  * @blocks: what is mapped, struct kfd_svm_block by index
  * @next_map_id: names DMA runs, under op_lock
@@ -125,8 +192,10 @@ struct kfd_svm_block {
  * @spare_exts: the next extent array, one block's worth, or NULL; op_lock
  * @faults: struct kfd_svm_fault that wait for op_lock; changed under @update_lock,
  *	served by whoever gets op_lock
- * @populator: the thread that makes pages present, whose copies are no change by
- *	others; written under op_lock, others compare it with themselves
+ * @populator: the thread that makes pages present or moves them, whose copies and
+ *	moves are no change by others; written under op_lock, others compare it with themselves
+ * @moving: the populator moves memory where it is to be; written and compared as
+ *	@populator is
  * @evicted: all queues are stopped by us
  * @work_waiting: a stopped engine has work. Set without a lock, cleared under
  *	@update_lock at resume
@@ -140,6 +209,7 @@ struct kfd_svm_block {
  * Lock order, outermost first::
  *
  *   op_lock -> mmap_lock -> locks of the core mm -> update_lock -> backend
+ *                                                  update_lock -> account
  *
  * Invalidation takes update_lock only. Under update_lock nothing allocates,
  * sleeps on anything but the lock itself, or enters the mirror.
@@ -160,6 +230,8 @@ struct kfd_svm {
 	unsigned int nr_gpus;
 	u64 capable;
 	struct kfd_svm_pgpu gpus[KFD_SVM_MAX_GPUS];
+	struct kfd_svm_links links;
+	struct kfd_svm_account *account;
 
 	struct kfd_svm_attr_tree attrs;
 	struct xarray blocks;
@@ -171,6 +243,7 @@ struct kfd_svm {
 
 	struct list_head faults;
 	struct task_struct *populator;
+	bool moving;
 
 	bool evicted;
 	bool work_waiting;
@@ -184,6 +257,12 @@ struct kfd_svm {
 };
 
 #define to_svm(ptr) container_of(ptr, struct kfd_svm, mirror)
+
+/* Of thrash detection: monotonic, and never wraps. */
+static inline u64 kfd_svm_now_ms(void)
+{
+	return ktime_to_ms(ktime_get());
+}
 
 static inline unsigned int kfd_svm_next_gpu(const struct kfd_svm *svm, u64 mask,
 					    unsigned int i)
@@ -245,6 +324,7 @@ kfd_svm_block_clip_last(const struct kfd_svm_block *block, unsigned long last)
  *	error user space is told of, -EPERM, -EAGAIN, or 0
  * @missing: out: an error user space is told of that kept a page away: -EFAULT,
  *	-EHWPOISON, or 0
+ * @moved: out: pages that went to RAM because a GPU could not map them
  */
 struct kfd_svm_populate {
 	u64 gpus;
@@ -260,6 +340,29 @@ struct kfd_svm_populate {
 	unsigned long changes;
 	struct list_head *faults;
 	int missing;
+	unsigned long moved;
+};
+
+/**
+ * struct kfd_svm_prep - a GPU's side of a commit
+ * @block: the block
+ * @first: first page the mirror handed over
+ * @last: last one
+ * @gpu: the GPU
+ * @eligible: of those pages, the ones the GPU is to have
+ * @target: of those, the ones it has not or not well enough
+ * @replace: of those, the ones there is a fresh extent for
+ * @nr_fresh: fresh extents, in kfd_svm.new_exts
+ */
+struct kfd_svm_prep {
+	struct kfd_svm_block *block;
+	unsigned long first;
+	unsigned long last;
+	unsigned int gpu;
+	DECLARE_BITMAP(eligible, KFD_SVM_BLOCK_PAGES);
+	DECLARE_BITMAP(target, KFD_SVM_BLOCK_PAGES);
+	DECLARE_BITMAP(replace, KFD_SVM_BLOCK_PAGES);
+	unsigned int nr_fresh;
 };
 
 /**
@@ -326,6 +429,49 @@ void kfd_svm_note_errors(struct kfd_svm_populate *pop,
 			 const struct hmm_mirror_cursor *cursor);
 bool kfd_svm_fault_failed(const struct kfd_svm_populate *pop);
 
+/* kfd_svm_commit.c */
+void kfd_svm_find_target(struct kfd_svm *svm, const struct kfd_svm_populate *pop,
+			 struct kfd_svm_prep *prep);
+int kfd_svm_commit_reserve(struct kfd_svm *svm);
+int kfd_svm_commit(struct kfd_svm *svm, const struct kfd_svm_populate *pop,
+		   struct hmm_mirror_range *range,
+		   struct hmm_mirror_cursor *cursor, struct kfd_svm_prep *prep);
+
+/* kfd_svm_vram.c */
+extern char kfd_svm_vram_owner;
+void kfd_svm_vram_init(struct kfd_svm_gpu *gpu);
+void kfd_svm_vram_fini(struct kfd_svm_gpu *gpu);
+bool kfd_svm_vram_in_use(void);
+void kfd_svm_vram_attach(struct kfd_svm *svm, unsigned int index);
+bool kfd_svm_vram_find(struct kfd_svm *svm, const struct hmm_mirror_range *range,
+		       const struct hmm_mirror_extent *ext, int *owner, u64 *addr);
+struct seq_file;
+int kfd_svm_gpus_show(struct seq_file *m, void *unused);
+
+/* kfd_svm_account.c */
+struct kfd_svm_account *kfd_svm_account_create(struct kfd_svm *svm);
+void kfd_svm_account_detach(struct kfd_svm_account *account);
+void kfd_svm_account_add_gpu(struct kfd_svm_account *account,
+			     const struct kfd_svm_gpu *gpu, u32 user_gpu_id);
+void kfd_svm_account_read(struct kfd_svm_account *account, unsigned int gpu,
+			  struct kfd_svm_counters *counters);
+unsigned int kfd_svm_account_take_evicted(struct kfd_svm_account *account,
+					  struct kfd_svm_span *evicted);
+void kfd_svm_tell(struct kfd_svm *svm, const struct kfd_svm_event *event);
+
+/* kfd_svm_migrate.c */
+bool kfd_svm_migrate_for_fault(struct kfd_svm *svm, unsigned int gpu,
+			       struct kfd_svm_populate *pop);
+void kfd_svm_migrated_for_fault(struct kfd_svm *svm,
+				const struct kfd_svm_populate *pop);
+int kfd_svm_migrate_out_of_reach(struct kfd_svm *svm, struct kfd_svm_populate *pop);
+int kfd_svm_prefetch(struct kfd_svm *svm, unsigned long first, unsigned long last,
+		     u32 location, bool *moved);
+void kfd_svm_note_pulled(struct kfd_svm *svm, unsigned long first,
+			 unsigned long last);
+void kfd_svm_forget_thrash(struct kfd_svm *svm, unsigned long first,
+			   unsigned long last);
+
 /* kfd_svm_map.c */
 int kfd_svm_populate(struct kfd_svm *svm, struct kfd_svm_populate *pop);
 int kfd_svm_map_eager(struct kfd_svm *svm, unsigned long first,
@@ -333,8 +479,11 @@ int kfd_svm_map_eager(struct kfd_svm *svm, unsigned long first,
 void kfd_svm_block_prune_wants(struct kfd_svm *svm, struct kfd_svm_block *block);
 
 /* kfd_svm_restore.c */
+void kfd_svm_stop_gpu(struct kfd_svm *svm, unsigned int gpu);
 void kfd_svm_evict(struct kfd_svm *svm);
 void kfd_svm_resume_if_restored(struct kfd_svm *svm);
+void kfd_svm_settle_pending(struct kfd_svm *svm, unsigned long first,
+			    unsigned long last);
 void kfd_svm_restore_worker(struct work_struct *work);
 
 /* kfd_svm_debugfs.c */
@@ -344,7 +493,6 @@ void kfd_svm_debugfs_add(struct kfd_svm *svm);
 void kfd_svm_debugfs_remove(struct kfd_svm *svm);
 
 /* kfd_svm_residency.c */
-struct seq_file;
 int kfd_svm_residency_show(struct seq_file *m, void *unused);
 
 /* Ways to break the core on purpose, so that the tests can be seen to fail. */
@@ -355,6 +503,13 @@ extern bool kfd_svm_break_cow;
 extern bool kfd_svm_break_spare;
 extern bool kfd_svm_break_join;
 extern bool kfd_svm_break_charge;
+extern bool kfd_svm_break_prefetch_sticky;
+extern bool kfd_svm_break_fork_cow;
+extern bool kfd_svm_break_no_access_first;
+extern bool kfd_svm_break_thrash;
+extern bool kfd_svm_break_window;
+extern bool kfd_svm_break_hive;
+extern bool kfd_svm_break_smi_end;
 extern unsigned int kfd_svm_commit_delay_us;
 #else
 #define kfd_svm_break_zap	false
@@ -363,6 +518,13 @@ extern unsigned int kfd_svm_commit_delay_us;
 #define kfd_svm_break_spare	false
 #define kfd_svm_break_join	false
 #define kfd_svm_break_charge	false
+#define kfd_svm_break_prefetch_sticky	false
+#define kfd_svm_break_fork_cow	false
+#define kfd_svm_break_no_access_first	false
+#define kfd_svm_break_thrash	false
+#define kfd_svm_break_window	false
+#define kfd_svm_break_hive	false
+#define kfd_svm_break_smi_end	false
 #define kfd_svm_commit_delay_us	0U
 #endif
 

@@ -155,6 +155,10 @@ void kfd_svm_refuse_devices(const struct hmm_mirror_range *range,
 		case HMM_MIRROR_DEVICE_COHERENT:
 			continue;
 		case HMM_MIRROR_DEVICE_PRIVATE:
+			/* Who can map ours is found out when they do. */
+			if (owner == &kfd_svm_vram_owner)
+				continue;
+			break;
 		case HMM_MIRROR_DEVICE_PEER:
 			break;
 		}

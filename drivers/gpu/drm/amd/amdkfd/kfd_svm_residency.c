@@ -24,6 +24,7 @@ enum residency_kind {
 	KIND_ZERO,	/* the page of zeros that all share */
 	KIND_DAX,
 	KIND_DEVICE,	/* other device memory, whether a GPU may have it or not */
+	KIND_VRAM,	/* of a GPU of the process */
 	NR_PRESENT_KINDS,
 	KIND_REFUSED = NR_PRESENT_KINDS,	/* no device can have it */
 	KIND_ABSENT,
@@ -33,10 +34,12 @@ enum residency_kind {
 /**
  * struct residency - pages of a range by what they are
  * @npages: by kind
- * @writable: of those that are present, writable by the CPU without a fault
+ * @vram: of KIND_VRAM, by GPU
+ * @writable: of those that are present, those that may be written as they are
  */
 struct residency {
 	unsigned long npages[NR_KINDS];
+	unsigned long vram[KFD_SVM_MAX_GPUS];
 	unsigned long writable;
 };
 
@@ -60,6 +63,25 @@ static enum residency_kind kind_of(const struct hmm_mirror_range *range,
 	return flags & HMM_MIRROR_EXT_HUGE ? KIND_THP : KIND_RAM;
 }
 
+static void add_extent(struct kfd_svm *svm, const struct hmm_mirror_range *range,
+		       const struct hmm_mirror_extent *ext, struct residency *sum)
+{
+	unsigned long npages = hmm_mirror_extent_npages(ext);
+	enum residency_kind kind = kind_of(range, ext);
+	int owner;
+	u64 addr;
+
+	if (kind == KIND_DEVICE &&
+	    kfd_svm_vram_find(svm, range, ext, &owner, &addr) &&
+	    owner != KFD_SVM_NO_GPU) {
+		kind = KIND_VRAM;
+		sum->vram[owner] += npages;
+	}
+	sum->npages[kind] += npages;
+	if (ext->va_flags & HMM_MIRROR_EXT_WRITE)
+		sum->writable += npages;
+}
+
 /*
  * Look at what comes at cursor->next_va and add it up. Nothing is done with the pages;
  * but device memory can only be asked what it is while it cannot go.
@@ -79,14 +101,8 @@ static int look(struct kfd_svm *svm, struct hmm_mirror_range *range,
 			return err;
 		mutex_lock(&svm->update_lock);
 		valid = hmm_mirror_range_valid(range);
-		for (i = 0; valid && i < cursor->nr; i++) {
-			const struct hmm_mirror_extent *ext = &cursor->extents[i];
-			unsigned long npages = hmm_mirror_extent_npages(ext);
-
-			sum->npages[kind_of(range, ext)] += npages;
-			if (ext->va_flags & HMM_MIRROR_EXT_WRITE)
-				sum->writable += npages;
-		}
+		for (i = 0; valid && i < cursor->nr; i++)
+			add_extent(svm, range, &cursor->extents[i], sum);
 		mutex_unlock(&svm->update_lock);
 	}
 	return valid ? 0 : -ETIME;
@@ -114,11 +130,12 @@ static int add_up(struct kfd_svm *svm, struct hmm_mirror_extent *exts,
 	return err;
 }
 
-static void show(struct seq_file *m, unsigned long first, unsigned long last,
+static void show(struct seq_file *m, const struct kfd_svm *svm,
+		 unsigned long first, unsigned long last,
 		 const struct residency *sum)
 {
 	unsigned long present = 0;
-	unsigned int kind;
+	unsigned int kind, i;
 
 	for (kind = 0; kind < NR_PRESENT_KINDS; kind++)
 		present += sum->npages[kind];
@@ -127,9 +144,13 @@ static void show(struct seq_file *m, unsigned long first, unsigned long last,
 	seq_printf(m, "ram %lu thp %lu hugetlb %lu zero %lu ",
 		   sum->npages[KIND_RAM], sum->npages[KIND_THP],
 		   sum->npages[KIND_HUGETLB], sum->npages[KIND_ZERO]);
-	seq_printf(m, "dax %lu device %lu refused %lu absent %lu\n",
+	seq_printf(m, "dax %lu device %lu refused %lu absent %lu",
 		   sum->npages[KIND_DAX], sum->npages[KIND_DEVICE],
 		   sum->npages[KIND_REFUSED], sum->npages[KIND_ABSENT]);
+	kfd_svm_for_each_gpu(i, svm, svm->links.with_vram)
+		seq_printf(m, " vram %u %lu", svm->gpus[i].user_gpu_id,
+			   sum->vram[i]);
+	seq_putc(m, '\n');
 }
 
 static bool next_range(struct kfd_svm *svm, unsigned long from,
@@ -168,7 +189,7 @@ int kfd_svm_residency_show(struct seq_file *m, void *unused)
 		if (err)
 			seq_printf(m, "%#lx-%#lx busy\n", first, last);
 		else
-			show(m, first, last, &sum);
+			show(m, svm, first, last, &sum);
 	}
 	kfree(exts);
 	/* A dead mm has nothing to show. */

@@ -21,6 +21,28 @@
 /* Tries of one run of the work for blocks that are hit while it runs. */
 #define SPARE_TRIES	16
 
+static void tell_queues(struct kfd_svm *svm, unsigned int gpu,
+			enum kfd_svm_event_kind kind, bool rescheduled)
+{
+	const struct kfd_svm_event event = {
+		.kind = kind,
+		.trigger = KFD_SVM_EVICTION_SVM,
+		.user_gpu_id = svm->gpus[gpu].user_gpu_id,
+		.rescheduled = rescheduled,
+	};
+
+	kfd_svm_tell(svm, &event);
+}
+
+/* Of kfd_svm_evict(), for one GPU that has a vm. */
+void kfd_svm_stop_gpu(struct kfd_svm *svm, unsigned int gpu)
+{
+	lockdep_assert_held(&svm->update_lock);
+
+	svm->gpus[gpu].gpu->desc.ops->quiesce(svm->gpus[gpu].vm);
+	tell_queues(svm, gpu, KFD_SVM_EVENT_QUEUE_EVICTION, false);
+}
+
 /* Stop all queues of the process until everything pending is restored. */
 void kfd_svm_evict(struct kfd_svm *svm)
 {
@@ -38,7 +60,7 @@ void kfd_svm_evict(struct kfd_svm *svm)
 	WRITE_ONCE(svm->evicted, true);
 	for (i = 0; i < svm->nr_gpus; i++)
 		if (svm->gpus[i].vm)
-			svm->gpus[i].gpu->desc.ops->quiesce(svm->gpus[i].vm);
+			kfd_svm_stop_gpu(svm, i);
 	trace_kfd_svm_evict(svm->tgid, svm->nr_pending);
 }
 
@@ -60,8 +82,41 @@ void kfd_svm_resume_if_restored(struct kfd_svm *svm)
 			continue;
 		pgpu->counters.restores++;
 		pgpu->gpu->desc.ops->resume(pgpu->vm);
+		tell_queues(svm, i, KFD_SVM_EVENT_QUEUE_RESTORE, false);
 	}
 	trace_kfd_svm_restore(svm->tgid, svm->nr_pending);
+}
+
+/*
+ * Whoever moved memory of first..last itself has mapped it again: what came back waits
+ * for no worker.
+ */
+void kfd_svm_settle_pending(struct kfd_svm *svm, unsigned long first,
+			    unsigned long last)
+{
+	struct kfd_svm_block *block;
+	unsigned long index;
+	unsigned int i;
+
+	lockdep_assert_held(&svm->op_lock);
+	lockdep_assert_held(&svm->update_lock);
+
+	if (!svm->evicted)
+		return;
+	xa_for_each_range(&svm->blocks, index, block, kfd_svm_block_of(first),
+			  kfd_svm_block_of(last)) {
+		bool wanted = false;
+
+		for (i = 0; i < svm->nr_gpus; i++)
+			wanted |= block->gpu[i] &&
+				  !bitmap_empty(block->gpu[i]->want,
+						KFD_SVM_BLOCK_PAGES);
+		if (wanted)
+			continue;
+		block->failures = 0;
+		kfd_svm_block_clear_pending(svm, block);
+	}
+	kfd_svm_resume_if_restored(svm);
 }
 
 /**
@@ -138,12 +193,18 @@ static bool wanted_span(struct kfd_svm *svm, struct kfd_svm_block *block,
 /* The try is over. The block leaves the list unless it failed or was hit again. */
 static void finish_try(struct kfd_svm *svm, struct kfd_svm_block *block, int err)
 {
+	unsigned int i;
+
 	lockdep_assert_held(&svm->update_lock);
 
 	if (err) {
 		unsigned int ms = kfd_svm_policy_backoff_ms(block->failures++);
 
 		block->next_try = jiffies + max(1UL, msecs_to_jiffies(ms));
+		for (i = 0; i < svm->nr_gpus; i++)
+			if (svm->gpus[i].vm)
+				tell_queues(svm, i, KFD_SVM_EVENT_QUEUE_RESTORE,
+					    true);
 		return;
 	}
 	if (!block->hit) {

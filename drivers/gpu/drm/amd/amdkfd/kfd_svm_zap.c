@@ -374,11 +374,44 @@ static void evict_resident(struct kfd_svm *svm, unsigned long first,
 	}
 }
 
+static u32 unmap_trigger(const struct hmm_mirror_event *event)
+{
+	switch (event->kind) {
+	case HMM_MIRROR_EVENT_UNMAP:
+	case HMM_MIRROR_EVENT_RELEASE:
+		return KFD_SVM_UNMAP_CPU_UNMAP;
+	case HMM_MIRROR_EVENT_MIGRATE:
+		return KFD_SVM_UNMAP_MIGRATION;
+	default:
+		return KFD_SVM_UNMAP_CPU_CHANGE;
+	}
+}
+
+static void note_hit(struct kfd_svm *svm, unsigned int gpu,
+		     const struct hmm_mirror_event *event, bool count)
+{
+	const struct kfd_svm_event unmap = {
+		.kind = KFD_SVM_EVENT_UNMAP_FROM_GPU,
+		.trigger = unmap_trigger(event),
+		.user_gpu_id = svm->gpus[gpu].user_gpu_id,
+		.first_page = event->start_va >> PAGE_SHIFT,
+		.npages = (event->end_va - event->start_va) >> PAGE_SHIFT,
+	};
+
+	svm->gpus[gpu].counters.invalidations += count;
+	trace_kfd_svm_zap(svm->tgid, unmap.user_gpu_id, unmap.first_page,
+			  unmap.npages);
+	kfd_svm_tell(svm, &unmap);
+}
+
 /* Count it; what was written tells nothing about the memory that is to come. */
-static void note_invalidation(struct kfd_svm *svm, unsigned long first,
-			      unsigned long last)
+static void note_invalidation(struct kfd_svm *svm,
+			      const struct hmm_mirror_event *event,
+			      unsigned long first, unsigned long last)
 {
 	bool others = READ_ONCE(svm->populator) != current;
+	bool moves = event->kind == HMM_MIRROR_EVENT_MIGRATE &&
+		     event->owner == &kfd_svm_vram_owner;
 	struct kfd_svm_block *block;
 	unsigned long index;
 	unsigned int i;
@@ -389,18 +422,25 @@ static void note_invalidation(struct kfd_svm *svm, unsigned long first,
 		unsigned int from = kfd_svm_block_clip_first(block, first);
 		unsigned int to = kfd_svm_block_clip_last(block, last);
 
-		bitmap_clear(block->demand, from, to - from + 1);
+		/* Where the pages are does not change who writes them. */
+		if (others || !moves)
+			bitmap_clear(block->demand, from, to - from + 1);
 		block->changes += others;
 		for (i = 0; i < svm->nr_gpus; i++)
 			if (block->gpu[i] &&
 			    kfd_svm_bits_any(block->gpu[i]->mapped, from, to))
 				hit |= BIT_ULL(i);
 	}
-	kfd_svm_for_each_gpu(i, svm, hit) {
-		svm->gpus[i].counters.invalidations++;
-		trace_kfd_svm_zap(svm->tgid, svm->gpus[i].user_gpu_id, first,
-				  last - first + 1);
-	}
+	kfd_svm_for_each_gpu(i, svm, hit)
+		note_hit(svm, i, event, others || !moves);
+	/*
+	 * Who but we moves pages of ours? The CPU, by touching them; and a populate
+	 * that has to copy what is shared since a fork, which is done in RAM.
+	 */
+	if (moves && (others || !READ_ONCE(svm->moving)))
+		kfd_svm_note_pulled(svm, first, last);
+	if (event->kind == HMM_MIRROR_EVENT_UNMAP)
+		kfd_svm_forget_thrash(svm, first, last);
 }
 
 /* The mirror's callback: the CPU is about to change the event's pages. */
@@ -415,7 +455,7 @@ void kfd_svm_invalidate(struct hmm_mirror *mirror,
 
 	lockdep_assert_held(&svm->update_lock);
 
-	note_invalidation(svm, first, last);
+	note_invalidation(svm, event, first, last);
 	/*
 	 * Of a dying mm nothing is restored and no queue is let go on: what was
 	 * asked for stays until the process goes.

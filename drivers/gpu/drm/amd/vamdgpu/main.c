@@ -28,6 +28,14 @@ static unsigned int vram_mb = 512;
 module_param(vram_mb, uint, 0444);
 MODULE_PARM_DESC(vram_mb, "VRAM of each GPU in MiB, taken from system memory (default 512)");
 
+static unsigned long long vram_phys[VAMDGPU_MAX_GPUS];
+module_param_array(vram_phys, ullong, NULL, 0444);
+MODULE_PARM_DESC(vram_phys, "Physical address of each GPU's VRAM, in memory reserved by memmap=: the CPU reaches it like RAM (default 0: it does not)");
+
+static bool link;
+module_param(link, bool, 0444);
+MODULE_PARM_DESC(link, "The GPUs reach each other's VRAM over a link (default off)");
+
 bool vamdgpu_noretry;
 module_param_named(noretry, vamdgpu_noretry, bool, 0444);
 MODULE_PARM_DESC(noretry, "GPU cannot replay faults: enabling XNACK is refused (default 0)");
@@ -40,6 +48,8 @@ MODULE_PARM_DESC(dma_bits, "Address bits of the GPUs' DMA (test only, default 64
 
 unsigned int vamdgpu_ngpus;
 struct vamdgpu_device *vamdgpu_gpus[VAMDGPU_MAX_GPUS];
+
+static struct gfx9_hive *vamdgpu_hive;
 
 #define VAMDGPU_MIN_VRAM_MB	16
 
@@ -58,6 +68,11 @@ struct vamdgpu_pdd *vamdgpu_pdd_by_id(struct vamdgpu_process *p, u32 gpu_id)
 	struct vamdgpu_device *dev = vamdgpu_device_by_id(gpu_id);
 
 	return dev ? p->pdds[dev->index] : NULL;
+}
+
+u64 vamdgpu_hive_id(void)
+{
+	return vamdgpu_hive ? VAMDGPU_HIVE_ID : 0;
 }
 
 /*
@@ -106,6 +121,45 @@ static u32 vamdgpu_gpu_id(unsigned int index)
 	return (0x8a3b + 0x1357 * index) & 0xffff;
 }
 
+static int vamdgpu_vram_create(struct vamdgpu_device *dev, u64 len)
+{
+	u64 start = vram_phys[dev->index];
+	int err;
+
+	if (start) {
+		err = vamdgpu_region_claim(start, len);
+		if (err)
+			return err;
+	}
+	err = -ENOMEM;
+	dev->vram = gfx9_vram_create(len, start);
+	if (!dev->vram)
+		goto err_region;
+	dev->vram_phys = start;
+	if (vamdgpu_hive) {
+		err = gfx9_hive_join(vamdgpu_hive, dev->vram, dev->index);
+		if (err)
+			goto err_vram;
+	}
+	return 0;
+
+err_vram:
+	gfx9_vram_destroy(dev->vram);
+err_region:
+	if (start)
+		vamdgpu_region_release(start, len);
+	return err;
+}
+
+static void vamdgpu_vram_destroy(struct vamdgpu_device *dev)
+{
+	u64 len = gfx9_vram_size(dev->vram);
+
+	gfx9_vram_destroy(dev->vram);
+	if (dev->vram_phys)
+		vamdgpu_region_release(dev->vram_phys, len);
+}
+
 static int vamdgpu_device_create(unsigned int index)
 {
 	struct kfd_svm_gpu_desc desc = {
@@ -114,6 +168,8 @@ static int vamdgpu_device_create(unsigned int index)
 		.svm_capable = true,
 		.xnack_capable = !vamdgpu_noretry,
 		.vram_len = (u64)vram_mb * SZ_1M,
+		.vram_coherent_start = vram_phys[index],
+		.hive_id = vamdgpu_hive_id(),
 		.ops = &vamdgpu_svm_ops,
 		.owner = THIS_MODULE,
 	};
@@ -126,11 +182,10 @@ static int vamdgpu_device_create(unsigned int index)
 	dev->index = index;
 	dev->gpu_id = desc.gpu_id;
 
-	dev->vram = gfx9_vram_create(desc.vram_len);
-	if (!dev->vram) {
-		err = -ENOMEM;
+	err = vamdgpu_vram_create(dev, desc.vram_len);
+	if (err)
 		goto err_drm;
-	}
+	desc.priv = dev;
 	desc.dma_dev = vamdgpu_dma_dev(dev);
 	dev->svm_gpu = kfd_svm_gpu_register(&desc);
 	if (IS_ERR(dev->svm_gpu)) {
@@ -146,7 +201,7 @@ static int vamdgpu_device_create(unsigned int index)
 err_svm:
 	kfd_svm_gpu_unregister(dev->svm_gpu);
 err_vram:
-	gfx9_vram_destroy(dev->vram);
+	vamdgpu_vram_destroy(dev);
 err_drm:
 	vamdgpu_drm_destroy(dev);
 	return err;
@@ -156,7 +211,7 @@ static void vamdgpu_device_destroy(struct vamdgpu_device *dev)
 {
 	drm_dev_unregister(&dev->drm);
 	kfd_svm_gpu_unregister(dev->svm_gpu);
-	gfx9_vram_destroy(dev->vram);
+	vamdgpu_vram_destroy(dev);
 	vamdgpu_drm_destroy(dev);
 }
 
@@ -164,12 +219,18 @@ static void vamdgpu_devices_destroy(void)
 {
 	while (vamdgpu_ngpus)
 		vamdgpu_device_destroy(vamdgpu_gpus[--vamdgpu_ngpus]);
+	gfx9_hive_destroy(vamdgpu_hive);
 }
 
 static int vamdgpu_devices_create(void)
 {
 	int err;
 
+	if (link && gpus > 1) {
+		vamdgpu_hive = gfx9_hive_create((u64)vram_mb * SZ_1M);
+		if (!vamdgpu_hive)
+			return -ENOMEM;
+	}
 	while (vamdgpu_ngpus < gpus) {
 		err = vamdgpu_device_create(vamdgpu_ngpus);
 		if (err) {
@@ -201,6 +262,8 @@ static int __init vamdgpu_init(void)
 	if (err)
 		goto err_doorbell;
 	vamdgpu_system_limit_init();
+	vamdgpu_smi_module_init();
+	vamdgpu_vram_debugfs_init();
 	err = vamdgpu_chardev_init();
 	if (err)
 		goto err_devices;
@@ -210,6 +273,7 @@ static int __init vamdgpu_init(void)
 	return 0;
 
 err_devices:
+	vamdgpu_vram_debugfs_exit();
 	vamdgpu_devices_destroy();
 err_doorbell:
 	vamdgpu_doorbell_module_exit();
@@ -223,6 +287,7 @@ static void __exit vamdgpu_exit(void)
 	/* Nothing is open; what dead processes left to do ends here. */
 	vamdgpu_process_module_exit();
 	vamdgpu_chardev_exit();
+	vamdgpu_vram_debugfs_exit();
 	vamdgpu_devices_destroy();
 	vamdgpu_doorbell_module_exit();
 }

@@ -37,13 +37,15 @@ struct vamdgpu_sysfs_proc;
 struct vamdgpu_process;
 struct vm_area_struct;
 
-#define VAMDGPU_MAX_GPUS		8
+#define VAMDGPU_MAX_GPUS		GFX9_HIVE_NODES
+#define VAMDGPU_HIVE_ID			0x6b66647376cdULL	/* any number */
 #define VAMDGPU_DOORBELL_LEN		8192	/* per process and GPU */
 #define VAMDGPU_DOORBELLS		(VAMDGPU_DOORBELL_LEN / sizeof(u64))
 /* Limits of one process; reaching one is -ENOMEM or -ENOSPC, never a stall. */
 #define VAMDGPU_MAX_QUEUES		256
 #define VAMDGPU_MAX_BOS			65536
 #define VAMDGPU_MAX_OTHER_EVENTS	4096	/* without a slot in the page */
+#define VAMDGPU_MAX_SMI_CLIENTS		64	/* on one GPU */
 
 /**
  * struct vamdgpu_device - one virtual GPU
@@ -52,6 +54,7 @@ struct vm_area_struct;
  * @index: 0..n-1; topology node is index + 1
  * @gpu_id: name in the KFD ABI, 16 bits, not 0
  * @vram: its memory
+ * @vram_phys: where the CPU reaches it like RAM, 0: nowhere
  * @svm_gpu: its registration with the core
  */
 struct vamdgpu_device {
@@ -60,6 +63,7 @@ struct vamdgpu_device {
 	unsigned int index;
 	u32 gpu_id;
 	struct gfx9_vram *vram;
+	u64 vram_phys;
 	struct kfd_svm_gpu *svm_gpu;
 };
 
@@ -164,7 +168,13 @@ extern unsigned int vamdgpu_dma_bits;
 #define vamdgpu_dma_bits	64
 #endif
 struct vamdgpu_device *vamdgpu_device_by_id(u32 gpu_id);
+/* 0: the GPUs have no link. */
+u64 vamdgpu_hive_id(void);
 struct vamdgpu_pdd *vamdgpu_pdd_by_id(struct vamdgpu_process *p, u32 gpu_id);
+
+/* region.c: a claimed region is this driver's alone. */
+int vamdgpu_region_claim(u64 start, u64 len);
+void vamdgpu_region_release(u64 start, u64 len);
 
 /* kfd/process.c. put may sleep and tear the process down. */
 void vamdgpu_process_get(struct vamdgpu_process *p);
@@ -174,6 +184,10 @@ void vamdgpu_process_put(struct vamdgpu_process *p);
 void vamdgpu_event_interrupt(struct vamdgpu_process *p, u32 context_id);
 void vamdgpu_event_memory_exception(struct vamdgpu_process *p, u32 gpu_id,
 				    u64 va, bool not_present, bool read_only);
+
+/* kfd/smi.c. Atomic. */
+void vamdgpu_smi_event(void *client, const struct kfd_svm_event *event);
+void vamdgpu_smi_vmfault(struct vamdgpu_device *dev, struct vamdgpu_process *p);
 
 /* kfd/queue.c (+ doorbell.c, fault.c, svm_backend.c). process->lock held. */
 struct kfd_ioctl_create_queue_args;

@@ -11,9 +11,12 @@
 
 #include <linux/types.h>
 
+struct gfx9_hive;
 struct gfx9_queue;
 struct gfx9_vm;
 struct gfx9_vram;
+struct hmm_mirror_copy;
+struct mm_struct;
 struct page;
 
 /* Module life: the workqueue of the engines. */
@@ -22,18 +25,84 @@ void gfx9_module_exit(void);
 
 /* ---- VRAM: pages behind a GPU-physical address space from 0 ---- */
 
-struct gfx9_vram *gfx9_vram_create(u64 len);
+/**
+ * enum gfx9_vram_use - what VRAM is taken for
+ * @GFX9_VRAM_OBJECT: a memory object
+ * @GFX9_VRAM_MIGRATED: pages of processes that moved here, 2 MiB at most
+ */
+enum gfx9_vram_use {
+	GFX9_VRAM_OBJECT,
+	GFX9_VRAM_MIGRATED,
+};
+
+/*
+ * coherent_start, if not 0: physical address at which the CPU has all of it. There are
+ * pages there before the first GFX9_VRAM_MIGRATED is asked for.
+ */
+struct gfx9_vram *gfx9_vram_create(u64 len, u64 coherent_start);
 void gfx9_vram_destroy(struct gfx9_vram *vram);
 /*
- * One allocation is consecutive in GPU-physical addresses and zeroed; from 2 MiB
- * on it is aligned to 2 MiB. Sleeps; -EINTR if the caller is being killed.
+ * One allocation is consecutive in GPU-physical addresses and zeroed; 2 MiB, and objects
+ * from 2 MiB on, are aligned to 2 MiB. Sleeps. -ENOSPC: no room; -EBUSY: migrated pages
+ * stand back, see below; -ENOMEM: no system memory behind it, or more than there ever is;
+ * -EINTR: the caller is being killed.
  */
-int gfx9_vram_alloc(struct gfx9_vram *vram, u64 len, u64 *addr);
+int gfx9_vram_alloc(struct gfx9_vram *vram, enum gfx9_vram_use use, u64 len,
+		    u64 *addr);
 /* No GPU has it mapped any more. */
-void gfx9_vram_free(struct gfx9_vram *vram, u64 addr, u64 len);
+void gfx9_vram_free(struct gfx9_vram *vram, enum gfx9_vram_use use, u64 addr,
+		    u64 len);
 struct page *gfx9_vram_page(struct gfx9_vram *vram, u64 addr);
 u64 gfx9_vram_size(struct gfx9_vram *vram);
 u64 gfx9_vram_available(struct gfx9_vram *vram);
+u64 gfx9_vram_migrated(struct gfx9_vram *vram);
+/*
+ * A memory object of len waits for migrated pages to go: until the end no others come.
+ * False: it would not fit either if all of them went; then there is no end to be called.
+ */
+bool gfx9_vram_wait_begin(struct gfx9_vram *vram, u64 len);
+void gfx9_vram_wait_end(struct gfx9_vram *vram);
+
+/* ---- hives: GPUs that reach each other's VRAM ---- */
+
+#define GFX9_HIVE_NODES	8
+
+struct gfx9_hive *gfx9_hive_create(u64 len);
+/* All have left. */
+void gfx9_hive_destroy(struct gfx9_hive *hive);
+/* Before there is an address space. gfx9_vram_destroy() leaves. */
+int gfx9_hive_join(struct gfx9_hive *hive, struct gfx9_vram *vram,
+		   unsigned int node);
+/* Does the one's GPU reach the other? */
+bool gfx9_vram_linked(const struct gfx9_vram *a, const struct gfx9_vram *b);
+/* What a PTE of a linked GPU says for a byte of the VRAM. */
+u64 gfx9_vram_pte_addr(const struct gfx9_vram *vram, u64 addr);
+
+/* ---- copies by physical address ---- */
+
+/**
+ * enum gfx9_copy_kind - which way
+ * @GFX9_COPY_TO_VRAM: from system memory (its DMA address)
+ * @GFX9_COPY_TO_RAM: to it
+ * @GFX9_COPY_FROM_PEER: from the VRAM of a linked GPU
+ */
+enum gfx9_copy_kind {
+	GFX9_COPY_TO_VRAM,
+	GFX9_COPY_TO_RAM,
+	GFX9_COPY_FROM_PEER,
+	GFX9_COPY_KINDS,
+};
+
+/*
+ * Done when it returns. Allocates nothing, takes no lock and waits for nothing; sleeps
+ * only to let others run. peer: NULL but for GFX9_COPY_FROM_PEER.
+ */
+int gfx9_copy(struct gfx9_vram *vram, enum gfx9_copy_kind kind,
+	      struct gfx9_vram *peer, const struct hmm_mirror_copy *runs,
+	      unsigned int nr);
+/* Calls and bytes since the VRAM was made. */
+void gfx9_copy_counts(struct gfx9_vram *vram, enum gfx9_copy_kind kind,
+		      u64 *calls, u64 *len);
 
 /* ---- address spaces ---- */
 
@@ -88,11 +157,17 @@ struct gfx9_vm *gfx9_vm_create(struct gfx9_vram *vram,
 void gfx9_vm_destroy(struct gfx9_vm *vm);
 /* Kernel address of the doorbells, which the GPU may write too. */
 void gfx9_vm_set_doorbells(struct gfx9_vm *vm, void *bells, size_t len);
+/*
+ * The address space of the CPU that mappings with GFX9_MAP_SVM are of; before there is a
+ * queue. Outlives @vm, and gfx9_vm_kill() comes in its release notifier.
+ */
+void gfx9_vm_set_mm(struct gfx9_vm *vm, struct mm_struct *mm);
 
 /*
  * Page tables. reserve may sleep; the others are atomic and cannot fail on a
- * reserved span. Flags of map: KFD_SVM_PTE_*. Addresses and lengths are bytes,
- * multiples of 4 KiB; addr is a DMA address (SYSTEM) or a VRAM address.
+ * reserved span. Flags of map: KFD_SVM_PTE_*, and GFX9_MAP_SVM where @va is the
+ * process's address of the memory. Addresses and lengths are bytes,
+ * multiples of 4 KiB; addr is a DMA address (SYSTEM) or what gfx9_vram_pte_addr() says.
  *
  * DMA addresses of system memory are CPU-physical addresses here: the virtual
  * GPU stands behind no IOMMU and has a 64-bit DMA mask.

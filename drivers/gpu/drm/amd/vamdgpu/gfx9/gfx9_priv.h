@@ -28,6 +28,45 @@
 #define GFX9_SECTION_LEN	(64 << 10)
 
 /**
+ * struct gfx9_vram - VRAM of one GPU
+ * @npages: size
+ * @coherent_pfn: first page of its coherent region, 0: it has none
+ * @hive: GPUs it has a link to, or NULL; does not change while there is a vm
+ * @node: its number there
+ * @lock: guards @used and the counts
+ * @used: bit per page
+ * @nused: bits set
+ * @nmigrated: of them, those of GFX9_VRAM_MIGRATED
+ * @nwaiting: memory objects that wait for migrated pages to go
+ * @pages: what stands behind, NULL where nothing is allocated
+ * @copies: by kind, what gfx9_copy() did
+ * @oracle_pgmap: whose struct pages stand for it, as far as oracle.c knows
+ */
+struct gfx9_vram {
+	unsigned long npages;
+	unsigned long coherent_pfn;
+	struct gfx9_hive *hive;
+	unsigned int node;
+	spinlock_t lock;	/* see above */
+	unsigned long *used;
+	unsigned long nused;
+	unsigned long nmigrated;
+	unsigned int nwaiting;
+	struct page **pages;
+	struct {
+		atomic64_t calls;
+		atomic64_t len;
+	} copies[GFX9_COPY_KINDS];
+	const struct dev_pagemap *oracle_pgmap;
+};
+
+/* hive.c */
+void gfx9_hive_leave(struct gfx9_vram *vram);
+struct gfx9_vram *gfx9_vram_locate(struct gfx9_vram *vram, u64 pte_addr,
+				   u64 *addr);
+struct page *gfx9_vram_resolve(struct gfx9_vram *vram, u64 pte_addr);
+
+/**
  * struct gfx9_vm - an address space
  * @vram: what addresses without GFX9_PTE_SYSTEM mean
  * @ops: told what happens
@@ -44,6 +83,7 @@
  * @queues_lock: guards @queues
  * @queues: those that exist
  * @npolling: of them, those that wait for memory to change
+ * @mm: the CPU's side of it, or NULL; for oracle.c
  */
 struct gfx9_vm {
 	struct gfx9_vram *vram;
@@ -61,6 +101,7 @@ struct gfx9_vm {
 	spinlock_t queues_lock;	/* see above */
 	struct list_head queues;
 	atomic_t npolling;
+	struct mm_struct *mm;
 };
 
 /**
@@ -181,6 +222,18 @@ enum gfx9_step gfx9_mem_fill(struct gfx9_queue *q, u64 dst_va, u32 pattern,
 			     unsigned int unit, u64 len, u64 *done);
 enum gfx9_step gfx9_mem_atomic(struct gfx9_queue *q,
 			       const struct gfx9_sdma_packet *p, u64 *old);
+
+/* oracle.c: is what is accessed what the CPU has there? */
+#if defined(CONFIG_KFDSVM_DEBUG) && defined(CONFIG_X86_64)
+void gfx9_oracle_begin(struct gfx9_queue *q);
+void gfx9_oracle_end(struct gfx9_queue *q);
+void gfx9_oracle_check(struct gfx9_queue *q, u64 va, u64 pte, u64 addr);
+#else
+static inline void gfx9_oracle_begin(struct gfx9_queue *q) {}
+static inline void gfx9_oracle_end(struct gfx9_queue *q) {}
+static inline void gfx9_oracle_check(struct gfx9_queue *q, u64 va, u64 pte,
+				     u64 addr) {}
+#endif
 
 /* sdma_exec.c: goes on with q->packet. */
 enum gfx9_step gfx9_sdma_exec(struct gfx9_queue *q);

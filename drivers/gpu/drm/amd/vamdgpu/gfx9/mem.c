@@ -78,8 +78,9 @@ static enum gfx9_step map_byte(struct gfx9_queue *q, u64 va, bool write,
 	if (!translate(q, va, write, &x))
 		return note_fault(q, va, write);
 	addr = x.addr + (va & ((1ULL << x.shift) - 1));
+	gfx9_oracle_check(q, va, x.pte, addr);
 	if (!(x.pte & GFX9_PTE_SYSTEM))
-		page = gfx9_vram_page(q->vm->vram, addr);
+		page = gfx9_vram_resolve(q->vm->vram, addr);
 	else if (pfn_valid(addr >> PAGE_SHIFT))
 		page = pfn_to_page(addr >> PAGE_SHIFT);
 	if (page) {

@@ -13,6 +13,7 @@ static const struct {
 	{ KFD_SVM_PTE_EXEC, GFX9_PTE_EXEC },
 	{ KFD_SVM_PTE_SYSTEM, GFX9_PTE_SYSTEM },
 	{ KFD_SVM_PTE_SNOOPED, GFX9_PTE_SNOOPED },
+	{ GFX9_MAP_SVM, GFX9_PTE_SVM },
 };
 
 /* A leaf; the caller of a 2 MiB leaf adds GFX9_PDE_PTE. */

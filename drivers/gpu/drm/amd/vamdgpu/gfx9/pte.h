@@ -33,11 +33,16 @@
 #define GFX9_PTE_FRAG		GENMASK_ULL(11, 7)
 #define GFX9_PTE_ADDR		GENMASK_ULL(47, 12)
 #define GFX9_PTE_PRT		BIT_ULL(51)
+/* The hardware ignores this bit. Not a memory object's: the CPU has the same page. */
+#define GFX9_PTE_SVM		BIT_ULL(52)
 #define GFX9_PDE_PTE		BIT_ULL(54)
 #define GFX9_PTE_MTYPE		GENMASK_ULL(58, 57)
 
 #define GFX9_PDE_ADDR		GENMASK_ULL(47, 6)
 #define GFX9_PDE_BFS		GENMASK_ULL(63, 59)	/* block fragment size */
+
+/* A flag beside KFD_SVM_PTE_*: GFX9_PTE_SVM. */
+#define GFX9_MAP_SVM		BIT(31)
 
 #define GFX9_PAGE_SHIFT		12
 #define GFX9_PAGE_LEN		BIT_ULL(GFX9_PAGE_SHIFT)

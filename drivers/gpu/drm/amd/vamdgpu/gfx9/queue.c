@@ -304,7 +304,9 @@ static void queue_work_fn(struct work_struct *work)
 			return;
 		set_state(q, GFX9_QUEUE_RUNNING);
 	}
+	gfx9_oracle_begin(q);
 	step = run_slice(q);
+	gfx9_oracle_end(q);
 	scoped_guard(spinlock, &q->lock)
 		tell = settle_locked(q, step);
 	if (!tell)

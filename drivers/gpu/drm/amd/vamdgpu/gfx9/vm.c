@@ -93,6 +93,11 @@ void gfx9_vm_set_doorbells(struct gfx9_vm *vm, void *bells, size_t len)
 	vm->bells_len = len;
 }
 
+void gfx9_vm_set_mm(struct gfx9_vm *vm, struct mm_struct *mm)
+{
+	vm->mm = mm;
+}
+
 /* 1: one table more; 0: all are there. */
 static int reserve_step(struct gfx9_vm *vm, u64 va)
 {

@@ -33,7 +33,7 @@ static void vamdgpu_bo_free(struct drm_gem_object *obj)
 	drm_gem_object_release(obj);
 	if (bo->kind == VAMDGPU_BO_VRAM) {
 		if (bo->vram_addr != U64_MAX)
-			gfx9_vram_free(bo->dev->vram, bo->vram_addr, bo->len);
+			vamdgpu_vram_free(bo->dev, bo->vram_addr, bo->len);
 	} else {
 		vamdgpu_bo_release_pages(bo);
 	}
@@ -67,7 +67,7 @@ struct vamdgpu_bo *vamdgpu_bo_create(struct vamdgpu_pdd *pdd,
 
 	switch (kind) {
 	case VAMDGPU_BO_VRAM:
-		err = gfx9_vram_alloc(bo->dev->vram, len, &bo->vram_addr);
+		err = vamdgpu_vram_alloc(bo->dev, len, &bo->vram_addr);
 		if (err)
 			bo->vram_addr = U64_MAX;
 		break;

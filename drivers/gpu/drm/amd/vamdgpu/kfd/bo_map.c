@@ -47,7 +47,7 @@ static int vamdgpu_bo_dma_map(struct vamdgpu_bo *bo, struct vamdgpu_device *dev,
 	int err;
 
 	if (bo->kind == VAMDGPU_BO_VRAM)
-		return bo->dev == dev ? 0 : -EINVAL;	/* no link between GPUs */
+		return gfx9_vram_linked(bo->dev->vram, dev->vram) ? 0 : -EINVAL;
 	err = sg_alloc_table_from_pages(&map->sgt, bo->pages, bo->npages, 0,
 					bo->len,
 					GFP_KERNEL_ACCOUNT | __GFP_NOWARN);
@@ -102,7 +102,9 @@ static void vamdgpu_bo_write_ptes(struct vamdgpu_bo *bo, struct gfx9_vm *vm,
 	unsigned int i;
 
 	if (bo->kind == VAMDGPU_BO_VRAM) {
-		gfx9_vm_map(vm, va, bo->vram_addr, bo->len, flags);
+		gfx9_vm_map(vm, va,
+			    gfx9_vram_pte_addr(bo->dev->vram, bo->vram_addr),
+			    bo->len, flags);
 		return;
 	}
 	for_each_sgtable_dma_sg(&map->sgt, sg, i) {

@@ -60,6 +60,7 @@ static const struct vamdgpu_ioctl_desc vamdgpu_ioctls[] = {
 	ROW(0x17, AMDKFD_IOC_FREE_MEMORY_OF_GPU, free_memory),
 	ROW(0x18, AMDKFD_IOC_MAP_MEMORY_TO_GPU, map_memory),
 	ROW(0x19, AMDKFD_IOC_UNMAP_MEMORY_FROM_GPU, unmap_memory),
+	ROW(0x1f, AMDKFD_IOC_SMI_EVENTS, smi_events),
 	ROW(0x20, KFD_SVM_IOC_BASE, svm),
 	ROW(0x21, KFD_SVM_IOC_XNACK, set_xnack_mode),
 	ROW(0x23, AMDKFD_IOC_AVAILABLE_MEMORY, available_memory),

@@ -174,6 +174,7 @@ static bool memory_exception(struct vamdgpu_pdd *pdd,
 			list_del_init(&q->fault_link);
 		gfx9_vm_fail_queues(pdd->vm);
 	}
+	vamdgpu_smi_vmfault(pdd->dev, pdd->process);
 	vamdgpu_event_memory_exception(pdd->process, pdd->dev->gpu_id,
 				       va & PAGE_MASK,
 				       outcome == KFD_SVM_FAULT_NO_MAPPING,

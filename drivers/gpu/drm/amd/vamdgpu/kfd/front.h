@@ -99,6 +99,19 @@ unsigned int vamdgpu_topo_count(unsigned int node, enum vamdgpu_topo_kind kind);
 ssize_t vamdgpu_topo_properties(unsigned int node, enum vamdgpu_topo_kind kind,
 				unsigned int index, char *buf);
 
+/* svm_vram.c: VRAM for memory objects, and the core's vram ops. */
+int vamdgpu_vram_alloc(struct vamdgpu_device *dev, u64 len, u64 *addr);
+void vamdgpu_vram_free(struct vamdgpu_device *dev, u64 addr, u64 len);
+void vamdgpu_vram_debugfs_init(void);
+void vamdgpu_vram_debugfs_exit(void);
+int vamdgpu_svm_vram_alloc(void *gpu, u64 len, u64 *addr);
+void vamdgpu_svm_vram_free(void *gpu, u64 addr, u64 len);
+int vamdgpu_svm_vram_copy(void *gpu, enum hmm_mirror_copy_dir dir,
+			  const struct hmm_mirror_copy *runs, unsigned int nr);
+int vamdgpu_svm_vram_copy_peer(void *gpu, void *src_gpu,
+			       const struct hmm_mirror_copy *runs,
+			       unsigned int nr);
+
 /* sysfs_proc.c */
 int vamdgpu_sysfs_proc_init(struct device *kfd);
 void vamdgpu_sysfs_proc_exit(void);
@@ -109,6 +122,9 @@ void vamdgpu_sysfs_proc_remove(struct vamdgpu_process *p);
 void vamdgpu_event_process_init(struct vamdgpu_process *p);
 void vamdgpu_event_page_release(struct vamdgpu_process *p);
 void vamdgpu_event_process_fini(struct vamdgpu_process *p);
+
+/* smi.c: before the first process. */
+void vamdgpu_smi_module_init(void);
 
 /* Handlers; process->lock is not held on entry. */
 #define VAMDGPU_IOCTL(name) \
@@ -129,6 +145,7 @@ VAMDGPU_IOCTL(set_trap_handler);
 VAMDGPU_IOCTL(available_memory);
 VAMDGPU_IOCTL(set_xnack_mode);
 VAMDGPU_IOCTL(svm);
+VAMDGPU_IOCTL(smi_events);
 VAMDGPU_IOCTL(alloc_memory);
 VAMDGPU_IOCTL(free_memory);
 VAMDGPU_IOCTL(map_memory);

@@ -91,6 +91,7 @@ static void vamdgpu_process_mm_release(void *client)
 
 static const struct kfd_svm_client_ops vamdgpu_client_ops = {
 	.release = vamdgpu_process_mm_release,
+	.event = vamdgpu_smi_event,
 };
 
 static void vamdgpu_pdd_destroy(struct vamdgpu_pdd *pdd)

@@ -341,6 +341,7 @@ int vamdgpu_pdd_hw_init(struct vamdgpu_pdd *pdd)
 		goto err_vm;
 	gfx9_vm_set_doorbells(pdd->vm, pdd->doorbell_pages,
 			      VAMDGPU_DOORBELL_LEN);
+	gfx9_vm_set_mm(pdd->vm, pdd->process->mm);
 	return 0;
 
 err_vm:

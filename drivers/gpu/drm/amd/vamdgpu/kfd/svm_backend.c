@@ -5,6 +5,9 @@
  */
 #include "vamdgpu.h"
 
+#include "gfx9/pte.h"
+#include "kfd/front.h"
+
 static int svm_pt_reserve(void *vm, struct kfd_svm_span span)
 {
 	struct vamdgpu_pdd *pdd = vm;
@@ -12,11 +15,17 @@ static int svm_pt_reserve(void *vm, struct kfd_svm_span span)
 	return gfx9_vm_reserve(pdd->vm, span.first_va, span.last_va);
 }
 
-static void svm_pt_map(void *vm, u64 va, u64 dma, u64 len, u32 flags)
+static void svm_pt_map(void *vm, u64 va, u64 addr, u64 len, u32 flags,
+		       void *vram_gpu)
 {
+	struct vamdgpu_device *owner = vram_gpu;
 	struct vamdgpu_pdd *pdd = vm;
 
-	gfx9_vm_map(pdd->vm, va, dma, len, flags);
+	if (flags & KFD_SVM_PTE_PEER)
+		addr = gfx9_vram_pte_addr(owner->vram, addr);
+	else if (!(flags & KFD_SVM_PTE_SYSTEM))
+		addr = gfx9_vram_pte_addr(pdd->dev->vram, addr);
+	gfx9_vm_map(pdd->vm, va, addr, len, flags | GFX9_MAP_SVM);
 }
 
 static void svm_pt_unmap(void *vm, struct kfd_svm_span span,
@@ -62,4 +71,8 @@ const struct kfd_svm_gpu_ops vamdgpu_svm_ops = {
 	.quiesce = svm_quiesce,
 	.resume = svm_resume,
 	.va_busy = svm_va_busy,
+	.vram_alloc = vamdgpu_svm_vram_alloc,
+	.vram_free = vamdgpu_svm_vram_free,
+	.vram_copy = vamdgpu_svm_vram_copy,
+	.vram_copy_peer = vamdgpu_svm_vram_copy_peer,
 };

@@ -17,7 +17,7 @@
 /**
  * struct vamdgpu_sysfs_gpu - what is shown of a process on one GPU
  * @counters: folder of the core's counters
- * @vram: file with the VRAM it has allocated
+ * @vram: file with the VRAM it takes, memory objects and migrated pages
  * @pdd: process and GPU
  * @vram_name: name of @vram
  * @has_counters: @counters has been added
@@ -49,12 +49,15 @@ static ssize_t vamdgpu_proc_show(struct kobject *kobj, struct attribute *attr,
 {
 	struct vamdgpu_sysfs_proc *proc =
 		container_of(kobj, struct vamdgpu_sysfs_proc, kobj);
+	struct kfd_svm_counters counters = {};
 	struct vamdgpu_sysfs_gpu *gpu;
 
 	if (!strcmp(attr->name, "pasid"))
 		return sysfs_emit(buf, "%u\n", proc->p->pasid);
 	gpu = container_of(attr, struct vamdgpu_sysfs_gpu, vram);
-	return sysfs_emit(buf, "%llu\n", READ_ONCE(gpu->pdd->vram_used));
+	kfd_svm_read_counters(proc->p->svm, gpu->pdd->dev->gpu_id, &counters);
+	return sysfs_emit(buf, "%llu\n", READ_ONCE(gpu->pdd->vram_used) +
+			  (counters.vram_pages << PAGE_SHIFT));
 }
 
 static void vamdgpu_proc_free(struct kobject *kobj)

@@ -27,6 +27,7 @@
 #define VAMDGPU_CACHE_HSACU		BIT(3)
 
 #define VAMDGPU_LINK_PCIE		2
+#define VAMDGPU_LINK_XGMI		11
 
 struct vamdgpu_prop {
 	const char *name;
@@ -112,7 +113,7 @@ static ssize_t vamdgpu_gpu_properties(unsigned int node, char *buf)
 		{ "location_id", (dev->index + 1) << 8 },
 		{ "domain", 0 },
 		{ "drm_render_minor", dev->drm.render->index },
-		{ "hive_id", 0 },
+		{ "hive_id", vamdgpu_hive_id() },
 		{ "num_sdma_engines", VAMDGPU_NUM_SDMA },
 		{ "num_sdma_xgmi_engines", 0 },
 		{ "num_sdma_queues_per_engine", 2 },
@@ -214,21 +215,33 @@ static ssize_t vamdgpu_cache_properties(unsigned int node, unsigned int index,
 	return at;
 }
 
-/* Each GPU has a link to the CPU, the CPU one to each GPU. */
+/*
+ * The CPU has a link to each GPU, each GPU one to the CPU and then, in a hive, one to each
+ * other GPU. GPUs without a hive reach each other in no way.
+ */
+static unsigned int vamdgpu_link_to(unsigned int node, unsigned int index)
+{
+	if (!node)
+		return index + 1;
+	return index < node ? index : index + 1;
+}
+
 static ssize_t vamdgpu_link_properties(unsigned int node, unsigned int index,
 				       char *buf)
 {
+	unsigned int to = vamdgpu_link_to(node, index);
+	bool xgmi = node && to;
 	const struct vamdgpu_prop props[] = {
-		{ "type", VAMDGPU_LINK_PCIE },
+		{ "type", xgmi ? VAMDGPU_LINK_XGMI : VAMDGPU_LINK_PCIE },
 		{ "version_major", 0 },
 		{ "version_minor", 0 },
 		{ "node_from", node },
-		{ "node_to", node ? 0 : index + 1 },
-		{ "weight", 20 },
+		{ "node_to", to },
+		{ "weight", xgmi ? 15 : 20 },	/* of a hop */
 		{ "min_latency", 0 },
 		{ "max_latency", 0 },
-		{ "min_bandwidth", 312 },
-		{ "max_bandwidth", 16000 },
+		{ "min_bandwidth", xgmi ? 50000 : 312 },
+		{ "max_bandwidth", xgmi ? 100000 : 16000 },
 		{ "recommended_transfer_size", 0 },
 		{ "recommended_sdma_engine_id_mask", 0 },
 		{ "flags", 1 },	/* enabled, 32 and 64 bit atomics */
@@ -243,7 +256,7 @@ unsigned int vamdgpu_topo_count(unsigned int node, enum vamdgpu_topo_kind kind)
 	case VAMDGPU_TOPO_CACHE:
 		return node ? ARRAY_SIZE(vamdgpu_gpu_caches) : 1;
 	case VAMDGPU_TOPO_IO_LINK:
-		return node ? 1 : vamdgpu_ngpus;
+		return node && !vamdgpu_hive_id() ? 1 : vamdgpu_ngpus;
 	default:
 		return 1;
 	}
