@@ -10,89 +10,13 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 
-#include "hmt.h"
+#include "steps.h"
 
-#define LEN (32 * HMT_PAGE)
+#define LEN SCENE_LEN
 
 enum end { END_EXIT, END_EXEC, END_KILL, END_OOM };
-
-/* Where the fault is when its process begins to end. */
-enum step {
-	STEP_WAIT_IDLE,		/* waits for the end of an invalidation */
-	STEP_MMAP_LOCK,		/* waits for mmap_lock */
-	STEP_PAGE_FAULT,	/* in the fault handler of the memory */
-	STEP_GET_BEGIN,
-	STEP_GET_DONE,
-	STEP_COMMIT_BEGIN,
-	STEP_COMMIT_LOCKED,
-	STEP_COMMIT_DONE,
-	NR_STEPS,
-};
-
-/* What holds the step: the hook of a client. */
-static const uint32_t hook_of[NR_STEPS] = {
-	[STEP_WAIT_IDLE] = HMT_STEP_INVALIDATE,
-	[STEP_MMAP_LOCK] = HMT_STEP_MMAP_WRITE,
-	[STEP_PAGE_FAULT] = HMT_STEP_PAGE_FAULT,
-	[STEP_GET_BEGIN] = HMT_STEP_GET_BEGIN,
-	[STEP_GET_DONE] = HMT_STEP_GET_DONE,
-	[STEP_COMMIT_BEGIN] = HMT_STEP_COMMIT_BEGIN,
-	[STEP_COMMIT_LOCKED] = HMT_STEP_COMMIT_LOCKED,
-	[STEP_COMMIT_DONE] = HMT_STEP_COMMIT_DONE,
-};
-
-static const char *const step_names[NR_STEPS] = {
-	"wait idle", "mmap_lock", "page fault", "get begin", "get done", "commit begin",
-	"commit locked", "commit done",
-};
-
-struct scene {
-	int fd;			/* the client with the mirror */
-	int map_fd;		/* the one whose pages are mapped */
-	char *p;		/* the range: LEN of plain memory, LEN of map_fd */
-	enum end end;
-	volatile int ready;
-	volatile int fault;	/* the victim's own thread is to fault */
-	volatile int disturb;	/* its other thread is to invalidate */
-	volatile int go;	/* it is to end */
-	volatile int result;	/* of the fault */
-};
-
-static struct scene *scene(void)
-{
-	struct scene *s = mmap(NULL, HMT_PAGE, PROT_READ | PROT_WRITE,
-			       MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-
-	hmt_check(s != MAP_FAILED);
-	s->p = hmt_map(2 * LEN);
-	s->map_fd = hmt_open();
-	hmt_check(mmap(s->p + LEN, LEN, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED,
-		       s->map_fd, HMT_MMAP_NORMAL) == s->p + LEN);
-	return s;
-}
-
-static long victim_fault(void *arg)
-{
-	struct scene *s = arg;
-
-	while (!s->fault)
-		usleep(500);
-	s->result = hmt_map_in_device(s->fd, 1, s->p, 2 * LEN, HMT_REQ_WRITE);
-	return 0;
-}
-
-static long victim_disturb(void *arg)
-{
-	struct scene *s = arg;
-
-	while (!s->disturb)
-		usleep(500);
-	madvise(s->p, HMT_PAGE, MADV_DONTNEED);
-	return 0;
-}
 
 #define GROUP "/sys/fs/cgroup/hmt/"
 #define EAT_LEN (64ul << 20)
@@ -131,8 +55,8 @@ static void victim(void *arg)
 	if (s->end == END_OOM)
 		hmt_check(!hmt_write_file(GROUP "cgroup.procs", "0"));
 	memset(s->p, 1, LEN / 2);
-	hmt_thread_start(&t[0], victim_fault, s);
-	hmt_thread_start(&t[1], victim_disturb, s);
+	hmt_thread_start(&t[0], scene_fault, s);
+	hmt_thread_start(&t[1], scene_disturb, s);
 	s->ready = 1;
 	while (!s->go)
 		usleep(500);
@@ -146,13 +70,6 @@ static void victim(void *arg)
 		pause();
 }
 
-static long hold_mmap_write(void *arg)
-{
-	struct scene *s = arg;
-
-	return hmt_hold_mmap_write(s->fd);
-}
-
 static bool memory_group(void)
 {
 	hmt_write_file("/sys/fs/cgroup/cgroup.subtree_control", "+memory");
@@ -161,47 +78,6 @@ static bool memory_group(void)
 	return !hmt_write_file(GROUP "memory.max", "16777216") &&
 	       (!hmt_write_file(GROUP "memory.swap.max", "0") ||
 		errno == ENOENT);
-}
-
-static struct hmt_result result;
-
-static void fault_begins(struct scene *s, bool worker)
-{
-	if (!worker) {
-		s->fault = 1;
-		return;
-	}
-	result.get = (struct hmt_get) {
-		.range = 1, .flags = HMT_GET_ASYNC | HMT_GET_COMMIT,
-		.default_req = HMT_REQ_WRITE, .next_va = (uintptr_t)s->p,
-	};
-	hmt_ok(hmt_get(s->fd, &result));
-}
-
-/* The fault is there, or waits for what is held there. */
-static void fault_to_step(struct scene *s, enum step step, bool worker,
-			  struct hmt_thread *holder)
-{
-	int fd = step == STEP_PAGE_FAULT ? s->map_fd : s->fd;
-
-	if (step == STEP_WAIT_IDLE || step == STEP_MMAP_LOCK) {
-		hmt_hook_arm(fd, hook_of[step], 1, 0);
-		if (step == STEP_WAIT_IDLE)
-			s->disturb = 1;
-		else
-			hmt_thread_start(holder, hold_mmap_write, s);
-		hmt_hook_wait(fd, hook_of[step], 1);
-		/* Has begun is all that can be seen of a call that waits inside. */
-		hmt_hook_arm(fd, HMT_STEP_GET_BEGIN, 1, 0);
-		fault_begins(s, worker);
-		hmt_hook_wait(fd, HMT_STEP_GET_BEGIN, 1);
-		hmt_hook_release(fd, HMT_STEP_GET_BEGIN);
-		usleep(20000);
-		return;
-	}
-	hmt_hook_arm(fd, hook_of[step], 1, 0);
-	fault_begins(s, worker);
-	hmt_hook_wait(fd, hook_of[step], 1);
 }
 
 static void check_end(int status, enum end end)
@@ -214,7 +90,7 @@ static void check_end(int status, enum end end)
 
 static void one_end(enum end end, enum step step, bool worker)
 {
-	struct scene *s = scene();
+	struct scene *s = scene_make();
 	struct hmt_thread holder;
 	long kills = end == END_OOM ? nr_oom_kills() : 0;
 	pid_t pid;
@@ -229,7 +105,7 @@ static void one_end(enum end end, enum step step, bool worker)
 	hmt_ok(hmt_register(s->fd, 0));
 	hmt_ok(hmt_range_add(s->fd, 1, s->p, 2 * LEN));
 	hmt_ok(hmt_watch(s->fd, s->p, 2 * LEN));
-	fault_to_step(s, step, worker, &holder);
+	scene_fault_to_step(s, step, worker, &holder);
 	s->go = 1;
 	if (end == END_KILL)
 		hmt_check(!kill(pid, SIGKILL));
@@ -237,12 +113,12 @@ static void one_end(enum end end, enum step step, bool worker)
 		hmt_until(nr_oom_kills() > kills);
 	/* A while for the end to come to where it must wait, if it must. */
 	usleep(20000);
-	hmt_hook_release(step == STEP_PAGE_FAULT ? s->map_fd : s->fd, hook_of[step]);
+	hmt_hook_release(scene_hook_fd(s, step), hook_of[step]);
 	if (step == STEP_MMAP_LOCK)
 		hmt_ok(hmt_thread_join(&holder));
 	check_end(hmt_reap(pid), end);
 	if (worker) {
-		err = hmt_get_wait(s->fd, 1, HMT_WAIT_MS, &result);
+		err = scene_worker_result(s);
 		/* ETIME: the invalidation was held for longer than a fault waits. */
 		hmt_check_that(!err || err == -ESRCH || err == -EFAULT ||
 			       (err == -ETIME && step == STEP_WAIT_IDLE),
@@ -280,47 +156,6 @@ static const struct ending killed = { END_KILL, false }, oom = { END_OOM, false 
 static const struct ending exits_w = { END_EXIT, true }, execs_w = { END_EXEC, true };
 static const struct ending killed_w = { END_KILL, true }, oom_w = { END_OOM, true };
 
-/* ---- unloading ---- */
-
-static int unload(const char *name)
-{
-	return syscall(SYS_delete_module, name, O_NONBLOCK) ? -errno : 0;
-}
-
-static long fault_own(void *arg)
-{
-	struct scene *s = arg;
-
-	return hmt_map_in_device(s->fd, 1, s->p, 2 * LEN, HMT_REQ_WRITE);
-}
-
-/* A fault in flight keeps both modules, at each step; unload.sh has the rest. */
-static void unload_is_refused_at_every_step(const void *arg)
-{
-	(void)arg;
-	for (int i = 0; i < NR_STEPS; i++) {
-		enum step step = (enum step)i;
-		struct scene *s = scene();
-		int fd = step == STEP_PAGE_FAULT ? s->map_fd : 0;
-		struct hmt_thread t;
-
-		s->fd = hmt_open_registered();
-		if (!fd)
-			fd = s->fd;
-		if (step == STEP_WAIT_IDLE || step == STEP_MMAP_LOCK)
-			continue;	/* the next steps hold the same references */
-		hmt_ok(hmt_range_add(s->fd, 1, s->p, 2 * LEN));
-		hmt_hook_arm(fd, hook_of[step], 1, 0);
-		hmt_thread_start(&t, fault_own, s);
-		hmt_hook_wait(fd, hook_of[step], 1);
-		hmt_expect(unload("hmm_mirror_test"), -EWOULDBLOCK);
-		hmt_expect(unload("hmm_mirror"), -EWOULDBLOCK);
-		hmt_hook_release(fd, hook_of[step]);
-		hmt_ok(hmt_thread_join(&t));
-		hmt_ok(hmt_unregister(s->fd));
-	}
-}
-
 /* ---- feature 10 ---- */
 
 #define TRACEFS "/sys/kernel/tracing/"
@@ -356,6 +191,8 @@ static long nr_mmap_locks(void)
 	return n;
 }
 
+static struct hmt_result result;
+
 static void queue_faults(struct scene *s, uint32_t first, uint32_t nr)
 {
 	for (uint32_t i = first; i < first + nr; i++) {
@@ -371,7 +208,7 @@ static void queue_faults(struct scene *s, uint32_t first, uint32_t nr)
 static void queued_faults_of_a_killed_process_are_dropped(const void *arg)
 {
 	enum { N = 1000 };
-	struct scene *s = scene();
+	struct scene *s = scene_make();
 	bool counted;
 	long seen;
 	pid_t pid;
@@ -425,7 +262,7 @@ static long lock_in_worker(void *arg)
 /* The helper holds mm_users while it has the lock: the end of the process waits. */
 static void mmap_lock_helper_and_the_end(const void *arg)
 {
-	struct scene *s = scene();
+	struct scene *s = scene_make();
 	struct hmt_thread t;
 	pid_t pid;
 
@@ -457,7 +294,7 @@ static void mmap_lock_helper_and_the_end(const void *arg)
 /* The death comes between the call and the lock. */
 static void mmap_lock_helper_after_the_end(const void *arg)
 {
-	struct scene *s = scene();
+	struct scene *s = scene_make();
 	struct hmt_thread t;
 	pid_t pid;
 
@@ -487,7 +324,6 @@ static const struct hmt_case dying_cases[] = {
 	HMT_VARIANT(end_at_every_step, exec_fault_of_kernel_thread, &execs_w, 0),
 	HMT_VARIANT(end_at_every_step, SIGKILL_fault_of_kernel_thread, &killed_w, 0),
 	HMT_VARIANT(end_at_every_step, OOM_fault_of_kernel_thread, &oom_w, HMT_SLOW),
-	HMT_CASE(unload_is_refused_at_every_step, 0),
 	HMT_CASE(queued_faults_of_a_killed_process_are_dropped, 0),
 	HMT_CASE(mmap_lock_helper_and_the_end, 0),
 	HMT_CASE(mmap_lock_helper_after_the_end, 0),

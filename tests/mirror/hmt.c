@@ -59,10 +59,15 @@ static void check_client(int fd)
 		       (unsigned long long)s.nr_release_calls);
 }
 
+void hmt_forget(int fd)
+{
+	replace_client(fd + 1, 0);
+}
+
 void hmt_close(int fd)
 {
 	check_client(fd);
-	replace_client(fd + 1, 0);
+	hmt_forget(fd);
 	hmt_check(!close(fd));
 }
 
@@ -327,6 +332,11 @@ int hmt_extent_device(int fd, uint32_t id, uint32_t index, uint32_t *owner_match
 	if (owner_match)
 		*owner_match = d.owner_match;
 	return err ? err : (int)d.kind;
+}
+
+int hmt_dma_map(int fd, struct hmt_dma *dma)
+{
+	return call(fd, HMT_DMA, dma);
 }
 
 uint64_t hmt_log_next(int fd)

@@ -56,6 +56,7 @@
 #define HMT_INJECT	0x02	/* makes allocations fail: only with --inject */
 #define HMT_SLOW	0x08	/* takes seconds: not with --quick */
 #define HMT_MISUSE	0x04	/* makes the kernel warn: only with --misuse */
+#define HMT_HOLD	0x10	/* stays until it is killed: only with --hold */
 
 struct hmt_case {
 	const char *name;
@@ -173,6 +174,8 @@ int hmt_open(void);
 /* hmt_open() and HMT_REGISTER. */
 int hmt_open_registered(void);
 void hmt_close(int fd);
+/* It is not looked at when the case returns. */
+void hmt_forget(int fd);
 
 int hmt_target(int fd, pid_t pid);
 int hmt_register(int fd, uint64_t owner);
@@ -251,6 +254,9 @@ size_t hmt_device_nr_pages(int fd);
 struct hmt_stats hmt_stats(int fd);
 /* Kind of an extent of the last get, or a negative errno. */
 int hmt_extent_device(int fd, uint32_t id, uint32_t index, uint32_t *owner_match);
+
+/* Maps an extent as it is for DMA and unmaps it again. */
+int hmt_dma_map(int fd, struct hmt_dma *dma);
 
 /* Number of the next event. */
 uint64_t hmt_log_next(int fd);

@@ -26,7 +26,7 @@ static size_t ncases;
 static const char *filters[64];
 static size_t nfilters;
 static unsigned int timeout_s = 120;
-static bool want_long, want_quick, want_inject, want_misuse, want_list, verbose;
+static bool want_long, want_quick, want_inject, want_misuse, want_hold, want_list, verbose;
 
 static char *output;
 static size_t output_len, output_cap;
@@ -209,7 +209,8 @@ static bool is_chosen(const struct hmt_case *c)
 	if ((c->flags & HMT_SLOW) && want_quick)
 		return false;
 	if (!!(c->flags & HMT_INJECT) != want_inject ||
-	    !!(c->flags & HMT_MISUSE) != want_misuse)
+	    !!(c->flags & HMT_MISUSE) != want_misuse ||
+	    !!(c->flags & HMT_HOLD) != want_hold)
 		return false;
 	for (size_t i = 0; i < nfilters; i++) {
 		if (!fnmatch(filters[i], c->name, 0))
@@ -239,6 +240,7 @@ static const char usage[] =
 	"  --quick         without the cases that take seconds\n"
 	"  --inject        only the cases that make allocations fail (debug kernel)\n"
 	"  --misuse        only the cases that make the kernel warn\n"
+	"  --hold          only the cases that stay until they are killed, see unload.sh\n"
 	"  --timeout S     of one case, if it has none of its own; default 120\n"
 	"  --verbose       time and output of each case\n";
 
@@ -252,6 +254,7 @@ static void parse(int argc, char **argv)
 		{ "quick", no_argument, NULL, 'q' },
 		{ "inject", no_argument, NULL, 'i' },
 		{ "misuse", no_argument, NULL, 'm' },
+		{ "hold", no_argument, NULL, 'h' },
 		{ "timeout", required_argument, NULL, 't' },
 		{ "verbose", no_argument, NULL, 'v' },
 		{ },
@@ -270,6 +273,7 @@ static void parse(int argc, char **argv)
 		case 'q': want_quick = true; break;
 		case 'i': want_inject = true; break;
 		case 'm': want_misuse = true; break;
+		case 'h': want_hold = true; break;
 		case 't': timeout_s = (unsigned int)atoi(optarg); break;
 		case 'v': verbose = true; break;
 		default:

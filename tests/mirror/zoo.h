@@ -37,6 +37,7 @@ enum zoo_req { ZOO_NONE, ZOO_READ, ZOO_WRITE, ZOO_WRITE_IF_VMA, ZOO_NR_REQS };
  * @page_errno: (optional) which error a fault of the page ends with for a reason that
  *	the VMA does not show; 0 is none
  * @arg: the kind's own
+ * @owner: the client's, of device memory; 0: none
  */
 struct zoo {
 	char *va;
@@ -44,6 +45,7 @@ struct zoo {
 	uint64_t *word;
 	int (*page_errno)(const struct zoo *z, size_t page, enum zoo_req req);
 	long arg;
+	uint64_t owner;
 };
 
 /* What is different for a kind. */
@@ -53,6 +55,7 @@ struct zoo {
 #define ZOO_ALLOCATES	0x08	/* a read fault allocates private memory */
 #define ZOO_SLOW	0x10	/* large: fewer windows */
 #define ZOO_EXACT	0x20	/* a fault touches no page it was not asked for */
+#define ZOO_DEVICE	0x40	/* some of it may be memory of a device */
 
 struct zoo_kind {
 	const char *name;
@@ -183,6 +186,6 @@ struct zoo_group {
 
 extern const struct zoo_group zoo_anon_kinds, zoo_thp_kinds, zoo_file_kinds,
 	zoo_hugetlb_kinds, zoo_giant_kinds, zoo_special_kinds, zoo_reclaim_kinds,
-	zoo_numa_kinds, zoo_broken_kinds;
+	zoo_numa_kinds, zoo_broken_kinds, zoo_device_kinds;
 
 #endif /* ZOO_H */

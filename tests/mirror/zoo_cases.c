@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * A case for each kind of mapping, named zoo_KIND, and two that look at all of the process.
+ * A case for each kind of mapping, named zoo_KIND (device_zoo_KIND), and two that look at all of the process.
  * They count as long: a suite line asks for them by name. Kinds that need a boot of their
  * own skip in others, but for broken memory, which every boot could break.
  */
@@ -11,7 +11,7 @@
 static const struct zoo_group *const groups[] = {
 	&zoo_anon_kinds, &zoo_thp_kinds, &zoo_file_kinds, &zoo_special_kinds,
 	&zoo_hugetlb_kinds, &zoo_giant_kinds, &zoo_reclaim_kinds, &zoo_numa_kinds,
-	&zoo_broken_kinds,
+	&zoo_broken_kinds, &zoo_device_kinds,
 };
 
 static void run_kind(const void *arg)
@@ -28,7 +28,10 @@ static void __attribute__((constructor)) add_kinds(void)
 		for (size_t i = 0; cases && i < group->nkinds; i++) {
 			char name[96];
 
-			snprintf(name, sizeof(name), "zoo_%s", group->kinds[i].name);
+			/* Those need a module that only their own boot loads. */
+			snprintf(name, sizeof(name), "%szoo_%s",
+				 group == &zoo_device_kinds ? "device_" : "",
+				 group->kinds[i].name);
 			cases[i] = (struct hmt_case) {
 				.name = strdup(name), .fn = run_kind,
 				.arg = &group->kinds[i], .flags = HMT_LONG,

@@ -67,8 +67,19 @@ void zoo_watch_again(struct zoo_watch *w)
 void zoo_watch(struct zoo_watch *w, char *va, size_t npages, size_t unit,
 	       enum zoo_req req)
 {
+	const struct zoo z = { .va = va, .npages = npages };
+
+	zoo_watch_window(w, &z, unit, req);
+}
+
+void zoo_watch_window(struct zoo_watch *w, const struct zoo *z, size_t unit,
+		      enum zoo_req req)
+{
+	char *va = z->va;
+	size_t npages = z->npages;
+
 	*w = (struct zoo_watch) {
-		.fd = hmt_open_registered(), .va = va, .npages = npages, .unit = unit,
+		.fd = zoo_open(z), .va = va, .npages = npages, .unit = unit,
 		.req = req, .mapped = calloc(npages, sizeof(*w->mapped)),
 	};
 	w->valid = calloc(nr_units(w), sizeof(*w->valid));

@@ -33,6 +33,9 @@ struct zoo_watch {
 /* Maps all of the window in the device; all units are valid then. */
 void zoo_watch(struct zoo_watch *w, char *va, size_t npages, size_t unit,
 	       enum zoo_req req);
+/* All of the window, by a client of the window's owner. */
+void zoo_watch_window(struct zoo_watch *w, const struct zoo *z, size_t unit,
+		      enum zoo_req req);
 /* The same again, after an event. */
 void zoo_watch_again(struct zoo_watch *w);
 void zoo_watch_end(struct zoo_watch *w);

@@ -233,7 +233,7 @@ static void compare_one(void *arg)
 	int fd;
 
 	begin_copy(copy, &z);
-	fd = hmt_open_registered();
+	fd = zoo_open(&z);
 	zoo_compare(fd, &z, copy->kind);
 	hmt_close(fd);
 }
@@ -245,7 +245,7 @@ static void fault_one(void *arg)
 
 	begin_copy(copy, &f.z);
 	f.nvmas = zoo_vmas(&f.vmas);
-	f.fd = hmt_open_registered();
+	f.fd = zoo_open(&f.z);
 	fault_copy(&f);
 	zoo_compare(f.fd, &f.z, f.kind);
 	check_words(&f);

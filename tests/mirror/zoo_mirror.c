@@ -14,6 +14,14 @@ const unsigned int zoo_hmt_req[ZOO_NR_REQS] = {
 	[ZOO_WRITE_IF_VMA] = HMT_REQ_WRITE_IF_VMA,
 };
 
+int zoo_open(const struct zoo *z)
+{
+	int fd = hmt_open();
+
+	hmt_ok(hmt_register(fd, z->owner));
+	return fd;
+}
+
 bool zoo_set_walk(const char *walk)
 {
 	char now[32];
@@ -37,6 +45,7 @@ static void expand_one(const struct hmt_extent *ext, size_t page, struct zoo_pag
 		.huge = ext->va_flags & HMT_EXT_HUGE,
 		.zero = ext->va_flags & HMT_EXT_ZERO,
 		.device = ext->va_flags & HMT_EXT_DEVICE,
+		.private = ext->va_flags & HMT_EXT_PRIVATE,
 		.hugetlb = ext->va_flags & HMT_EXT_HUGETLB,
 		.pfn = ext->pfn_npages & HMT_EXT_PFN,
 	};
@@ -155,10 +164,11 @@ const char *zoo_page_text(const struct zoo_page *page)
 	else if (!page->valid)
 		snprintf(text, sizeof(texts[0]), "hole");
 	else
-		snprintf(text, sizeof(texts[0]), "pfn %#llx%s%s%s%s%s%s order %u",
+		snprintf(text, sizeof(texts[0]), "pfn %#llx%s%s%s%s%s%s%s order %u",
 			 (unsigned long long)page->pfn, page->write ? " write" : "",
 			 page->dirty ? " dirty" : "", page->huge ? " huge" : "",
 			 page->hugetlb ? " hugetlb" : "", page->zero ? " zero" : "",
-			 page->device ? " device" : "", page->order);
+			 page->device ? " device" : "", page->private ? " private" : "",
+			 page->order);
 	return text;
 }

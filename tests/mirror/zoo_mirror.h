@@ -9,12 +9,15 @@
 struct zoo_page {
 	uint64_t pfn;
 	bool valid, write, error;
-	bool dirty, huge, zero, device, hugetlb;
+	bool dirty, huge, zero, device, private, hugetlb;
 	int err;
 	unsigned int order;	/* the kernel's view only */
 };
 
 extern const unsigned int zoo_hmt_req[ZOO_NR_REQS];
+
+/* A client whose own device memory is that of the window's owner. */
+int zoo_open(const struct zoo *z);
 
 /* Which walk the module uses: "kernel" or "extent". False: it knows only one. */
 bool zoo_set_walk(const char *walk);

@@ -194,4 +194,9 @@ int hook_ioctl_mmap_read_lock(struct client *client, void *arg);
 int map_mmap(struct client *client, struct vm_area_struct *vma);
 void map_free(struct client *client);
 
+/* dma.c */
+int dma_ioctl_map(struct client *client, void *arg);
+int dma_init(void);
+void dma_exit(void);
+
 #endif /* _HMM_MIRROR_TEST_CLIENT_H */

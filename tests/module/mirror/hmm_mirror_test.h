@@ -190,6 +190,15 @@ struct hmt_access {
 	__u32 reserved;
 };
 
+/*
+ * hmm_mirror_extent_dma_map() of @ext, which is handed on as it is, for a device that
+ * does no DMA; undone at once.
+ */
+struct hmt_dma {
+	struct hmt_extent ext;
+	__u64 dma;		/* out */
+};
+
 #define HMT_PAGE_MAPPED		_BITULL(63)
 #define HMT_PAGE_WRITE		_BITULL(62)
 #define HMT_PAGE_WRITTEN	_BITULL(61)	/* by the device, not marked dirty yet */
@@ -355,6 +364,7 @@ struct hmt_mode {
 #define HMT_LOG			_IOWR(HMT_IOC, 23, struct hmt_log)
 #define HMT_STATS		_IOR(HMT_IOC, 24, struct hmt_stats)
 #define HMT_VIEW		_IOWR(HMT_IOC, 25, struct hmt_view)
+#define HMT_DMA			_IOWR(HMT_IOC, 26, struct hmt_dma)
 
 #define HMT_HOOK_ARM		_IOW(HMT_IOC, 30, struct hmt_hook)
 #define HMT_HOOK_WAIT		_IOW(HMT_IOC, 31, struct hmt_hook)

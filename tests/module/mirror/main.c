@@ -245,6 +245,7 @@ static const struct call calls[] = {
 	{ HMT_LOG, device_ioctl_log },
 	{ HMT_STATS, client_ioctl_stats },
 	{ HMT_VIEW, view_ioctl },
+	{ HMT_DMA, dma_ioctl_map },
 	{ HMT_HOOK_ARM, hook_ioctl_arm },
 	{ HMT_HOOK_WAIT, hook_ioctl_wait },
 	{ HMT_HOOK_RELEASE, hook_ioctl_release },
@@ -269,6 +270,7 @@ union call_arg {
 	struct hmt_log log;
 	struct hmt_stats stats;
 	struct hmt_view view;
+	struct hmt_dma dma;
 	struct hmt_hook hook;
 };
 
@@ -374,7 +376,27 @@ static struct miscdevice test_device = {
 	.mode = 0600,
 };
 
-module_misc_device(test_device);
+static int __init test_init(void)
+{
+	int err;
+
+	err = dma_init();
+	if (err)
+		return err;
+	err = misc_register(&test_device);
+	if (err)
+		dma_exit();
+	return err;
+}
+
+static void __exit test_exit(void)
+{
+	misc_deregister(&test_device);
+	dma_exit();
+}
+
+module_init(test_init);
+module_exit(test_exit);
 
 MODULE_DESCRIPTION("Tests of the HMM mirror");
 MODULE_LICENSE("GPL");
