@@ -74,6 +74,13 @@ static int child_keeps_threes(void *arg)
 	return 0;
 }
 
+/* These are about pages of RAM; memory that moves is another matter. */
+static void stay_in_ram(void *p)
+{
+	expect_ok(kt_svm_set1(gpu.kfd, p, KT_HUGE, KFD_SVM_ATTR_PREFERRED_LOC,
+			      KFD_SVM_LOC_SYSMEM));
+}
+
 static pid_t share_with_child(void)
 {
 	pid_t pid;
@@ -97,6 +104,7 @@ static void one_write_copies_one_page(void)
 	uint64_t spared;
 	pid_t pid;
 
+	stay_in_ram(mem);
 	pid = share_with_child();
 	spared = counter("pages_spared");
 	read_pfns(mem, before);
@@ -144,6 +152,7 @@ static void fork_gpu_write_of_all_takes_few_faults(void **state)
 	(void)state;
 	gpu_open_queue();
 	mem = map_small(KT_HUGE);
+	stay_in_ram(mem);
 	pid = share_with_child();
 	read_pfns(mem, before);
 	faults = counter("faults");
@@ -167,6 +176,7 @@ static void fork_forgets_what_was_written(void **state)
 	(void)state;
 	gpu_open_queue();
 	mem = map_small(KT_HUGE);
+	stay_in_ram(mem);
 	gpu_fill(mem, 0, KT_HUGE);
 	pid = share_with_child();
 	read_pfns(mem, before);
@@ -226,6 +236,7 @@ static void gpu_read_of_untouched_memory_makes_no_page(void **state)
 	(void)state;
 	gpu_open_queue();
 	p = map_small(KT_HUGE);
+	stay_in_ram(p);
 	assert_int_equal(gpu_read32(p + 7 * KT_PAGE), 0);
 	read_pfns(p, pfns);
 	/* One and the same page, again and again. */

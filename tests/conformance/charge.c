@@ -96,6 +96,9 @@ static void mappings_are_charged_to_the_process(void **state)
 	gpu_open_queue();
 	p = map_huge(LEN);
 	madvise(p, LEN, MADV_NOHUGEPAGE);
+	/* VRAM is one run for each block. */
+	expect_ok(kt_svm_set1(gpu.kfd, p, LEN, KFD_SVM_ATTR_PREFERRED_LOC,
+			      KFD_SVM_LOC_SYSMEM));
 	/* Backwards, so that few neighbours are neighbours in memory, too. */
 	for (size_t at = LEN; at; at -= KT_PAGE)
 		*(volatile uint32_t *)(p + at - KT_PAGE) = 1;

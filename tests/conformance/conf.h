@@ -34,6 +34,13 @@
 #define CONF_ROOT	0x10	/* needs root */
 #define CONF_LONG	0x20	/* only with --long */
 #define CONF_INJECT	0x40	/* only with --inject: makes kernel allocations fail */
+/* Memory can move to VRAM, and more (vram.h). */
+#define CONF_VRAM	0x100
+#define CONF_FAULT_BACK	0x200	/* and a CPU access brings it back */
+#define CONF_TWO_GPUS	0x400
+#define CONF_LINK	0x800	/* of one hive */
+#define CONF_NO_LINK	0x1000	/* not of one hive */
+#define CONF_SMALL_VRAM	0x2000	/* little of it, so that more can be asked for */
 
 struct conf_case {
 	const char *name;
@@ -52,10 +59,12 @@ struct conf_group {
 	const struct conf_group var = { table, KT_ARRAY_SIZE(table) }
 
 extern const struct conf_group around_group, attr_group, bigfile_group,
-	charge_group, errno_group, exception_group, fork_group, idle_group, isolation_group, kfdtest_group,
-	life_group, limits_group, mm_group, nth_group, owner_group, overlap_group,
-	race_group, residency_group, ring_group, sdma_group, struct_group,
-	wait_group, xnack_group;
+	charge_group, errno_group, evict_group, exception_group, fork_group, hive_group,
+	idle_group, isolation_group, kfdtest_group, kfdtest_vram_group, life_group,
+	limits_group, migrate_group, migrate_fork_group, migrate_nth_group,
+	migrate_race_group, mm_group, nth_group, owner_group, overlap_group, race_group,
+	residency_group, ring_group, sdma_group, smi_group, stay_group, struct_group,
+	vram_group, wait_group, xnack_group;
 
 enum conf_xnack { CONF_XNACK_ANY, CONF_XNACK_OFF, CONF_XNACK_ON };
 
@@ -65,12 +74,14 @@ enum conf_xnack { CONF_XNACK_ANY, CONF_XNACK_OFF, CONF_XNACK_ON };
  * @xnack: mode of this run
  * @xnack_required: a GPU that cannot go XNACK on fails the case
  * @dir: where files are made
+ * @take_long: cases may take minutes
  */
 struct conf_run {
 	int node;
 	enum conf_xnack xnack;
 	bool xnack_required;
 	const char *dir;
+	bool take_long;
 };
 
 extern struct conf_run conf_run;
@@ -105,12 +116,21 @@ extern struct kt_bo bounce;	/* memory the GPU can always reach */
 
 void gpu_open(void);		/* device, VM, and the XNACK mode of this run */
 void gpu_open_queue(void);	/* and a memory event, an SDMA queue, the bounce BO */
+/* After an exception, which no queue survives: a new queue; a new event, of the first GPU. */
+void gpu_renew_queue(void);
+void gpu_renew_event(void);
 /* In the child of a fork: open again from the start. Returns, does not assert. */
 int gpu_reopen_in_child(void);
 
 void *map_pages(size_t len);	/* anonymous, private, untouched */
 void *map_huge(size_t len);	/* 2 MiB aligned, with huge pages if there are any */
+#define WORD_STEP 0x9e3779b1U	/* from one word of the pattern to the next */
 void fill_words(void *p, size_t len, uint32_t seed);
+/* What the pattern begins with @at bytes further on. */
+static inline uint32_t seed_at(uint32_t seed, size_t at)
+{
+	return seed + (uint32_t)(at / sizeof(uint32_t)) * WORD_STEP;
+}
 bool words_are(const void *p, size_t len, uint32_t seed);
 void expect_words(const void *p, size_t len, uint32_t seed);
 

@@ -78,6 +78,20 @@ void gpu_open_queue(void)
 	expect_ok(open_queue());
 }
 
+void gpu_renew_queue(void)
+{
+	expect_ok(kt_queue_destroy(&sdma));
+	expect_ok(kt_queue_create(&gpu, RING_LEN, &sdma));
+}
+
+void gpu_renew_event(void)
+{
+	/* An event of this type cannot be reset. */
+	expect_ok(kt_event_destroy(&gpu, memory_event));
+	expect_ok(kt_event_create(&gpu, KT_EVENT_MEMORY, false, &memory_event));
+	have_exception = false;
+}
+
 int gpu_reopen_in_child(void)
 {
 	int ret;
@@ -114,7 +128,7 @@ void *map_huge(size_t len)
 
 static uint32_t word_at(uint32_t seed, size_t i)
 {
-	return seed + (uint32_t)i * 0x9e3779b1U;
+	return seed + (uint32_t)i * WORD_STEP;
 }
 
 void fill_words(void *p, size_t len, uint32_t seed)

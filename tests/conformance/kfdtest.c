@@ -2,7 +2,7 @@
 /*
  * The system-memory cases of kfdtest's KFDSVMRangeTest, by what they expect
  * (kfd-svm-semantics.md 8.3), with SDMA in place of shaders and with checks
- * where the originals only look for no crash.
+ * where the originals only look for no crash. Those that need VRAM: kfdtest_vram.c.
  */
 #include <alloca.h>
 #include <sys/mman.h>
@@ -181,8 +181,8 @@ static void kfdtest_ReadOnlyRange(void **state)
 	expect_words(p, KT_PAGE, 5);
 }
 
-/* The system-memory half of PrefaultPartialRange: pages never touched. */
-static void kfdtest_PrefaultPartialRange(void **state)
+/* PrefaultPartialRange in system memory: pages never touched. */
+static void kfdtest_PrefaultPartialRangeSysMem(void **state)
 {
 	char *p;
 
@@ -223,7 +223,7 @@ static const struct conf_case cases[] = {
 	CASE(kfdtest_PartialUnmapSysMem, CONF_BOTH),
 	CASE(kfdtest_XNACKMode, CONF_BOTH),
 	CASE(kfdtest_ReadOnlyRange, CONF_BOTH),
-	CASE(kfdtest_PrefaultPartialRange, CONF_BOTH),
+	CASE(kfdtest_PrefaultPartialRangeSysMem, CONF_BOTH),
 	CASE(kfdtest_PrefetchOfHalfIsUndefined, CONF_BOTH),
 };
 

@@ -6,13 +6,16 @@
 
 #include "conf.h"
 #include "runner.h"
+#include "vram.h"
 
 static const struct conf_group *const groups[] = {
 	&struct_group, &owner_group, &errno_group, &attr_group,
 	&overlap_group, &xnack_group, &kfdtest_group, &sdma_group, &mm_group,
 	&bigfile_group, &fork_group, &exception_group, &isolation_group, &life_group,
 	&limits_group, &ring_group, &race_group, &residency_group, &wait_group,
-	&nth_group, &idle_group, &around_group, &charge_group,
+	&nth_group, &idle_group, &around_group, &charge_group, &kfdtest_vram_group,
+	&vram_group, &stay_group, &migrate_group, &migrate_race_group, &migrate_fork_group,
+	&evict_group, &hive_group, &smi_group, &migrate_nth_group,
 };
 
 static const char usage[] =
@@ -22,6 +25,9 @@ static const char usage[] =
 "  --node N           topology node of the GPU (default: the first GPU)\n"
 "  --xnack on|off|both  fault modes to run in (default both); with `on` a GPU\n"
 "                     that cannot replay faults fails, with `both` it skips\n"
+"  --vram KIND        what a prefetch to the GPU must do here: private (memory moves\n"
+"                     and comes back when the CPU touches it), coherent (it moves),\n"
+"                     none; anything else fails. Without, cases skip that cannot run\n"
 "  --dir DIR          where files are made (default /tmp)\n"
 "  --long             also the cases that take minutes\n"
 "  --inject           also the cases that make kernel allocations fail; dma-debug\n"
@@ -36,6 +42,7 @@ static const struct option options[] = {
 	{ "filter", required_argument, NULL, 'f' },
 	{ "node", required_argument, NULL, 'n' },
 	{ "xnack", required_argument, NULL, 'x' },
+	{ "vram", required_argument, NULL, 'v' },
 	{ "dir", required_argument, NULL, 'd' },
 	{ "long", no_argument, NULL, 'L' },
 	{ "inject", no_argument, NULL, 'I' },
@@ -53,6 +60,9 @@ struct choice {
 	unsigned int nfilters;
 	bool on, off;
 	bool list;
+	const char *vram;
+	unsigned int needs;	/* VRAM_NEEDS of all that was chosen */
+	unsigned int optional;	/* flags asked for */
 };
 
 static bool chosen(const struct choice *ch, const char *name)
@@ -65,7 +75,7 @@ static bool chosen(const struct choice *ch, const char *name)
 	return false;
 }
 
-static void add_case(struct runner *r, const struct choice *ch,
+static void add_case(struct runner *r, struct choice *ch,
 		     const struct conf_case *c, enum conf_xnack mode)
 {
 	static const char *const suffix[] = {
@@ -78,19 +88,20 @@ static void add_case(struct runner *r, const struct choice *ch,
 	snprintf(name, sizeof(name), "%s%s", c->name, suffix[mode]);
 	if (!chosen(ch, name))
 		return;
+	ch->needs |= c->flags & VRAM_NEEDS;
 	if (ch->list)
 		puts(name);
 	else
 		runner_add(r, c, mode, name);
 }
 
-static void add_all(struct runner *r, const struct choice *ch, unsigned int optional)
+static void add_all(struct runner *r, struct choice *ch)
 {
 	for (size_t g = 0; g < KT_ARRAY_SIZE(groups); g++) {
 		for (size_t i = 0; i < groups[g]->ncases; i++) {
 			const struct conf_case *c = &groups[g]->cases[i];
 
-			if (c->flags & (CONF_LONG | CONF_INJECT) & ~optional)
+			if (c->flags & (CONF_LONG | CONF_INJECT) & ~ch->optional)
 				continue;
 			if (c->flags & CONF_ONCE) {
 				add_case(r, ch, c, CONF_XNACK_ANY);
@@ -113,54 +124,66 @@ static bool parse_xnack(struct choice *ch, const char *arg)
 	return ch->on || ch->off;
 }
 
+/* Whether the options make sense. */
+static bool parse(int argc, char **argv, struct choice *ch, struct runner *r)
+{
+	bool ok = true;
+	int opt;
+
+	while (ok && (opt = getopt_long(argc, argv, "h", options, NULL)) != -1) {
+		switch (opt) {
+		case 'l': ch->list = true; break;
+		case 'f':
+			ok = ch->nfilters < MAX_FILTERS;
+			if (ok)
+				ch->filters[ch->nfilters++] = optarg;
+			break;
+		case 'n': conf_run.node = atoi(optarg); break;
+		case 'x': ok = parse_xnack(ch, optarg); break;
+		case 'v': ch->vram = optarg; break;
+		case 'd': conf_run.dir = optarg; break;
+		case 'L':
+			ch->optional |= CONF_LONG;
+			conf_run.take_long = true;
+			break;
+		case 'I': ch->optional |= CONF_INJECT; break;
+		case 't': r->timeout_s = (unsigned int)atoi(optarg); break;
+		case 'T': break;
+		case 'j': r->junit = optarg; break;
+		case 'h':
+			fputs(usage, stdout);
+			exit(0);
+		default: ok = false;
+		}
+	}
+	return ok && optind == argc;
+}
+
 int main(int argc, char **argv)
 {
 	struct choice ch = { .on = true, .off = true };
 	struct runner r = { .timeout_s = 120 };
-	unsigned int optional = 0;	/* flags asked for */
-	int opt;
 
 	if (argc > 2 && !strcmp(argv[1], "--exec-helper"))
 		return exec_helper_main(argc - 2, argv + 2);
-	while ((opt = getopt_long(argc, argv, "h", options, NULL)) != -1) {
-		bool ok = true;
-
-		switch (opt) {
-		case 'l': ch.list = true; break;
-		case 'f':
-			ok = ch.nfilters < MAX_FILTERS;
-			if (ok)
-				ch.filters[ch.nfilters++] = optarg;
-			break;
-		case 'n': conf_run.node = atoi(optarg); break;
-		case 'x': ok = parse_xnack(&ch, optarg); break;
-		case 'd': conf_run.dir = optarg; break;
-		case 'L': optional |= CONF_LONG; break;
-		case 'I': optional |= CONF_INJECT; break;
-		case 't': r.timeout_s = (unsigned int)atoi(optarg); break;
-		case 'T': break;
-		case 'j': r.junit = optarg; break;
-		case 'h':
-			fputs(usage, stdout);
-			return 0;
-		default: ok = false;
-		}
-		if (!ok) {
-			fputs(usage, stderr);
-			return 2;
-		}
-	}
-	if (optind < argc) {
+	if (!parse(argc, argv, &ch, &r)) {
 		fputs(usage, stderr);
 		return 2;
 	}
-	add_all(&r, &ch, optional);
+	add_all(&r, &ch);
 	if (ch.list)
 		return 0;
 	if (!r.nruns) {
 		/* A filter that matches nothing must not look like success. */
 		fputs("kfdsvm-conformance: no case matches\n", stderr);
 		return 2;
+	}
+	if (ch.needs || ch.vram)
+		vram_probe();
+	if (ch.vram && !vram_is(ch.vram)) {
+		fprintf(stderr, "kfdsvm-conformance: VRAM is not %s: %s\n", ch.vram,
+			vram.why);
+		return 1;
 	}
 	return runner_run(&r);
 }

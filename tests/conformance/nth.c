@@ -3,59 +3,10 @@
  * Row 14: allocations that fail. Every allocation of a call fails in turn
  * (/proc/self/fail-nth, debug kernel only) until the call gets through.
  */
-#include <fcntl.h>
-#include <unistd.h>
-
 #include "conf.h"
+#include "inject.h"
 
-#define MAX_NTH 400
-
-static int nth_fd = -1;
-
-/* fail-nth acts on what the two injectors would do, and they skip our flags. */
-static void arm_injection(void)
-{
-	static const char *const dirs[] = { "failslab", "fail_page_alloc" };
-	char path[96];
-
-	for (unsigned int i = 0; i < KT_ARRAY_SIZE(dirs); i++) {
-		snprintf(path, sizeof(path), "/sys/kernel/debug/%s/ignore-gfp-wait", dirs[i]);
-		if (kt_write_file(path, "N"))
-			conf_skip("no %s (needs the debug kernel)", path);
-		snprintf(path, sizeof(path), "/sys/kernel/debug/%s/verbose", dirs[i]);
-		kt_write_file(path, "0");
-	}
-	kt_write_file("/sys/kernel/debug/fail_page_alloc/ignore-gfp-highmem", "N");
-	kt_write_file("/sys/kernel/debug/fail_page_alloc/min-order", "0");
-	nth_fd = open("/proc/self/fail-nth", O_RDWR | O_CLOEXEC);
-	if (nth_fd < 0)
-		conf_skip("no /proc/self/fail-nth (needs the debug kernel)");
-}
-
-static void fail_nth(unsigned int n)
-{
-	char text[16];
-	int len = snprintf(text, sizeof(text), "%u", n);
-
-	/* What is still armed may hit this very write; then it is disarmed. */
-	if (pwrite(nth_fd, text, (size_t)len, 0) != len)
-		assert_int_equal(pwrite(nth_fd, text, (size_t)len, 0), len);
-}
-
-/* Whether the failure was used up; also ends the injection. */
-static bool injected(void)
-{
-	char text[16] = "";
-
-	/* The injection also counts copies to user space, as the one of this read. */
-	if (pread(nth_fd, text, sizeof(text) - 1, 0) <= 0) {
-		assert_int_equal(errno, EFAULT);
-		fail_nth(0);
-		return false;
-	}
-	fail_nth(0);
-	return atoi(text) == 0;
-}
+#define MAX_NTH INJECT_MAX_NTH
 
 static uint32_t granularity_of(const void *p)
 {
@@ -77,7 +28,7 @@ static void set_attr_row14_allocation_failure_is_ENOMEM(void **state)
 
 	(void)state;
 	gpu_open_queue();
-	arm_injection();
+	inject_arm();
 	p = map_pages(64 * KT_PAGE);
 	memset(p, 1, 64 * KT_PAGE);
 	for (nth = 1; nth < MAX_NTH; nth++) {
@@ -85,10 +36,10 @@ static void set_attr_row14_allocation_failure_is_ENOMEM(void **state)
 
 		expect_ok(kt_svm_set1(gpu.kfd, p, 64 * KT_PAGE, KFD_SVM_ATTR_GRANULARITY,
 				      5));
-		fail_nth(nth);
+		inject_fail_nth(nth);
 		ret = kt_svm_set1(gpu.kfd, p + 16 * KT_PAGE, 8 * KT_PAGE,
 				  KFD_SVM_ATTR_GRANULARITY, 7);
-		hit = injected();
+		hit = inject_was_hit();
 		seen += hit;
 		if (ret == -EFAULT) {
 			/* Not an allocation: the copy of the arguments, in or out. */
@@ -122,16 +73,16 @@ static void set_attr_row14_failure_while_mapping(void **state)
 
 	(void)state;
 	gpu_open_queue();
-	arm_injection();
+	inject_arm();
 	for (nth = 1; nth < MAX_NTH; nth++) {
 		char *p = map_pages(16 * KT_PAGE);
 		bool hit;
 
 		fill_words(p, 16 * KT_PAGE, nth);
-		fail_nth(nth);
+		inject_fail_nth(nth);
 		ret = kt_svm_set1(gpu.kfd, p, 16 * KT_PAGE, KFD_SVM_ATTR_ACCESS,
 				  gpu.gpu_id);
-		hit = injected();
+		hit = inject_was_hit();
 		seen += hit;
 		if (ret) {
 			if (ret != -EFAULT)	/* the copy of the arguments */
@@ -160,14 +111,14 @@ static void create_calls_survive_allocation_failures(void **state)
 
 	(void)state;
 	gpu_open_queue();
-	arm_injection();
+	inject_arm();
 	for (nth = 1; nth < MAX_NTH && hit; nth++) {
-		fail_nth(nth);
+		inject_fail_nth(nth);
 		if (!kt_bo_gtt(&gpu, 8 * KT_PAGE, &bo)) {
-			hit = injected();
+			hit = inject_was_hit();
 			kt_bo_free(&gpu, &bo);
 		} else {
-			hit = injected();
+			hit = inject_was_hit();
 		}
 		seen += hit;
 	}
@@ -175,9 +126,9 @@ static void create_calls_survive_allocation_failures(void **state)
 	for (nth = 1, hit = true; nth < MAX_NTH && hit; nth++) {
 		int ret;
 
-		fail_nth(nth);
+		inject_fail_nth(nth);
 		ret = kt_queue_create(&gpu, 4096, &q);
-		hit = injected();
+		hit = inject_was_hit();
 		if (!ret)
 			expect_ok(kt_queue_destroy(&q));
 		seen += hit;
@@ -185,9 +136,9 @@ static void create_calls_survive_allocation_failures(void **state)
 	for (nth = 1, hit = true; nth < MAX_NTH && hit; nth++) {
 		int ret;
 
-		fail_nth(nth);
+		inject_fail_nth(nth);
 		ret = kt_event_create(&gpu, KT_EVENT_SIGNAL, true, &id);
-		hit = injected();
+		hit = inject_was_hit();
 		if (!ret)
 			expect_ok(kt_event_destroy(&gpu, id));
 		seen += hit;

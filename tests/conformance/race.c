@@ -82,6 +82,9 @@ static void dontneed_races_with_gpu_mapping(void **state)
 	mem = map_huge(WINDOW);
 	madvise(mem, WINDOW, MADV_NOHUGEPAGE);
 	memset(mem, 1, WINDOW);
+	/* Pages of RAM that are mapped as they are: see migrate_race.c for the others. */
+	expect_ok(kt_svm_set1(gpu.kfd, mem, WINDOW, KFD_SVM_ATTR_PREFERRED_LOC,
+			      KFD_SVM_LOC_SYSMEM));
 	grant(mem, WINDOW);
 	end = kt_now_ms() + RACE_MS;
 	while (kt_now_ms() < end || rounds < MIN_ROUNDS) {

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "runner.h"
+#include "vram.h"
 
 /* Written by the case's process, read by the parent after its end. */
 static struct shared {
@@ -39,8 +40,19 @@ void runner_add(struct runner *r, const struct conf_case *c, enum conf_xnack mod
 	};
 }
 
+/* Why a case cannot run here, or NULL. */
+static const char *lacks(unsigned int flags)
+{
+	if ((flags & CONF_ROOT) && geteuid())
+		return "needs root";
+	if ((flags & CONF_VIRTUAL) && access("/sys/module/vamdgpu", F_OK))
+		return "needs the virtual GPU";
+	return vram_lacks(flags);
+}
+
 static void run_in_child(const struct run *run, int out)
 {
+	const char *why = lacks(run->c->flags);
 	const struct CMUnitTest test = {
 		.name = run->name, .test_func = run->c->fn,
 	};
@@ -53,14 +65,9 @@ static void run_in_child(const struct run *run, int out)
 	dup2(out, STDERR_FILENO);
 	close(out);
 	conf_run.xnack = run->mode;
-	if ((run->c->flags & CONF_ROOT) && geteuid()) {
+	if (why) {
 		shared->skipped = true;
-		strcpy(shared->why, "needs root");
-		_exit(0);
-	}
-	if ((run->c->flags & CONF_VIRTUAL) && access("/sys/module/vamdgpu", F_OK)) {
-		shared->skipped = true;
-		strcpy(shared->why, "needs the virtual GPU");
+		snprintf(shared->why, sizeof(shared->why), "%s", why);
 		_exit(0);
 	}
 	exit(cmocka_run_group_tests_name(run->name, tests, NULL, NULL));

@@ -26,6 +26,21 @@ mutants=(
 	"kfd_svm break_charge off mappings_are_charged_to_the_process"
 	"hmm_mirror break_seq_check on dontneed_races_with_gpu_mapping"
 	"hmm_mirror break_seq_check off dontneed_races_with_registration"
+	"kfd_svm break_prefetch_sticky on prefetch_acts_only_in_the_call_that_has_it"
+	"kfd_svm break_prefetch_sticky off prefetch_acts_only_in_the_call_that_has_it"
+	"kfd_svm break_fork_cow on fork_gpu_write_in_vram_does_not_reach_the_child"
+	"kfd_svm break_no_access_first on no_access_is_refused_if_system_memory_is_preferred"
+	"kfd_svm break_thrash on window_that_bounces_stays_in_ram"
+	"kfd_svm break_window on granularity_is_the_window_in_both_directions"
+	"kfd_svm break_hive off two_gpus_prefetch_stays_in_ram_for_access_without_link"
+	"kfd_svm break_smi_end on smi_start_has_an_end_if_nothing_moves"
+	"kfd_svm break_smi_end off smi_start_has_an_end_if_nothing_moves"
+	"hmm_mirror break_migrate_count on pages_of_one_range_may_be_in_both"
+	"hmm_mirror break_migrate_count off pages_of_one_range_may_be_in_both"
+	"hmm_mirror break_fault_window on fork_child_reads_after_the_parents_end"
+	"hmm_mirror break_evict on kfdtest_VramOvercommit"
+	"hmm_mirror break_evict off kfdtest_VramOvercommit"
+	"vamdgpu break_vram_zero on vram_of_another_process_is_zeroed"
 )
 tries=5		# of a race: its window is not hit for sure
 # A race is run in a wider window, whole as well as broken.

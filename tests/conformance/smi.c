@@ -1,0 +1,347 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* SMI events of memory that moves (kfd-svm-semantics.md 1.7). */
+#include <poll.h>
+#include <sys/mman.h>
+
+#include "vram.h"
+
+#define LEN (32 * KT_PAGE)
+#define PAGES (LEN / KT_PAGE)
+#define MAX_EVENTS 256
+
+#define START KFD_SMI_EVENT_MIGRATE_START
+#define END KFD_SMI_EVENT_MIGRATE_END
+#define BIT_OF(event) KFD_SMI_EVENT_MASK_FROM_INDEX(event)
+
+/**
+ * struct seen - an event as it was read
+ * @id: which
+ * @ns: when, boottime
+ * @pid: whose
+ * @first: page
+ * @npages: of a migration
+ * @from: GPU id, or of a fault the GPU
+ * @to: GPU id
+ * @trigger: of a migration
+ * @letter: of a fault: W, R, M or U
+ */
+struct seen {
+	unsigned int id;
+	unsigned long long ns;
+	int pid;
+	unsigned long first, npages;
+	unsigned int from, to, prefetch, preferred, trigger;
+	char letter;
+};
+
+static int smi = -1;
+static struct seen events[MAX_EVENTS];
+static unsigned int nevents;
+
+static void listen_to(uint64_t mask)
+{
+	struct kfd_ioctl_smi_events_args args = { .gpuid = gpu.gpu_id };
+
+	expect_ok(kt_ioctl(gpu.kfd, AMDKFD_IOC_SMI_EVENTS, &args));
+	smi = (int)args.anon_fd;
+	assert_int_equal(write(smi, &mask, sizeof(mask)), sizeof(mask));
+}
+
+static void parse(const char *line)
+{
+	struct seen *e = &events[nevents];
+	int n;
+
+	assert_true(nevents < MAX_EVENTS);
+	memset(e, 0, sizeof(*e));
+	assert_int_equal(sscanf(line, "%x ", &e->id), 1);
+	if (e->id == START) {
+		n = sscanf(line, "%x %llu -%d @%lx(%lx) %x->%x %x:%x %u", &e->id, &e->ns,
+			   &e->pid, &e->first, &e->npages, &e->from, &e->to, &e->prefetch,
+			   &e->preferred, &e->trigger);
+		assert_int_equal(n, 10);
+	} else if (e->id == END) {
+		n = sscanf(line, "%x %llu -%d @%lx(%lx) %x->%x %u", &e->id, &e->ns, &e->pid,
+			   &e->first, &e->npages, &e->from, &e->to, &e->trigger);
+		assert_int_equal(n, 8);
+	} else if (e->id == KFD_SMI_EVENT_PAGE_FAULT_START ||
+		   e->id == KFD_SMI_EVENT_PAGE_FAULT_END) {
+		n = sscanf(line, "%x %llu -%d @%lx(%x) %c", &e->id, &e->ns, &e->pid,
+			   &e->first, &e->from, &e->letter);
+		assert_int_equal(n, 6);
+	} else {
+		n = sscanf(line, "%x %llu -%d %x", &e->id, &e->ns, &e->pid, &e->from);
+		assert_int_equal(n, 4);
+	}
+	assert_int_equal(e->pid, getpid());
+	nevents++;
+}
+
+/* All that is there; reading never waits. */
+static void read_events(void)
+{
+	static char rest[2048];
+	char *line, *end;
+	size_t have = strlen(rest);
+	ssize_t n;
+
+	while ((n = read(smi, rest + have, sizeof(rest) - 1 - have)) > 0) {
+		have += (size_t)n;
+		rest[have] = 0;
+		for (line = rest; (end = strchr(line, '\n')); line = end + 1) {
+			*end = 0;
+			parse(line);
+		}
+		have = strlen(line);
+		memmove(rest, line, have + 1);
+	}
+	assert_int_equal(errno, EAGAIN);
+}
+
+static unsigned int count(unsigned int id)
+{
+	unsigned int n = 0;
+
+	read_events();
+	for (unsigned int i = 0; i < nevents; i++)
+		n += events[i].id == id;
+	return n;
+}
+
+/* Pages of all events @id that say @trigger and this way. */
+static unsigned long pages_told(unsigned int id, unsigned int trigger, uint32_t from,
+				uint32_t to)
+{
+	unsigned long pages = 0;
+
+	for (unsigned int i = 0; i < nevents; i++) {
+		const struct seen *e = &events[i];
+
+		if (e->id == id && e->trigger == trigger && e->from == from && e->to == to)
+			pages += e->npages;
+	}
+	return pages;
+}
+
+static void expect_told(unsigned int trigger, uint32_t from, uint32_t to)
+{
+	/* The end may be told after what it is the end of is seen. */
+	assert_true(kt_wait_for(count(START) == count(END) && count(END), KT_WAIT_MS));
+	assert_int_equal(pages_told(START, trigger, from, to), PAGES);
+	assert_int_equal(pages_told(END, trigger, from, to), PAGES);
+	nevents = 0;
+}
+
+static void kfdtest_HMMProfilingEvent(void **state)
+{
+	char *p;
+
+	(void)state;
+	gpu_open_queue();
+	p = vram_map(LEN);
+	fill_words(p, LEN, 1);
+	vram_register(p, LEN);
+	listen_to(BIT_OF(START) | BIT_OF(END));
+	prefetch(p, LEN);
+	read_events();
+	for (unsigned int i = 0; i < nevents; i++) {
+		assert_in_range(events[i].first, (uintptr_t)p / KT_PAGE,
+				(uintptr_t)p / KT_PAGE + PAGES - 1);
+		assert_true(!i || events[i].ns >= events[i - 1].ns);
+		if (events[i].id == START)
+			assert_int_equal(events[i].prefetch, gpu.gpu_id);
+	}
+	expect_told(KFD_MIGRATE_TRIGGER_PREFETCH, 0, gpu.gpu_id);
+	gpu_expect_words(p, LEN, 1);
+	prefetch_back(p, LEN);
+	expect_told(KFD_MIGRATE_TRIGGER_PREFETCH, gpu.gpu_id, 0);
+	expect_words(p, LEN, 1);
+}
+
+static void smi_tells_of_faults_of_both_sides(void **state)
+{
+	char *p;
+
+	(void)state;
+	gpu_open_queue();
+	p = vram_map(LEN);
+	fill_words(p, LEN, 1);
+	vram_register(p, LEN);
+	listen_to(BIT_OF(START) | BIT_OF(END));
+	gpu_read32(p);
+	expect_told(KFD_MIGRATE_TRIGGER_PAGEFAULT_GPU, 0, gpu.gpu_id);
+	cpu_touch(p);
+	expect_told(KFD_MIGRATE_TRIGGER_PAGEFAULT_CPU, gpu.gpu_id, 0);
+}
+
+static char last_letter(void)
+{
+	char letter = 0;
+
+	for (unsigned int i = 0; i < nevents; i++)
+		if (events[i].id == KFD_SMI_EVENT_PAGE_FAULT_END)
+			letter = events[i].letter;
+	return letter;
+}
+
+static bool faults_told(void)
+{
+	return count(KFD_SMI_EVENT_PAGE_FAULT_START) &&
+	       count(KFD_SMI_EVENT_PAGE_FAULT_START) == count(KFD_SMI_EVENT_PAGE_FAULT_END);
+}
+
+/* M where memory moved for the fault, U where it was mapped as it is. */
+static void smi_tells_whether_a_fault_moved_memory(void **state)
+{
+	char *p, *q;
+
+	(void)state;
+	gpu_open_queue();
+	p = vram_map(LEN);
+	q = vram_map(LEN);
+	fill_words(p, LEN, 1);
+	fill_words(q, LEN, 1);
+	vram_register(p, LEN);
+	vram_register(q, LEN);
+	set_attr(q, LEN, KFD_SVM_ATTR_PREFERRED_LOC, KFD_SVM_LOC_SYSMEM);
+	listen_to(BIT_OF(KFD_SMI_EVENT_PAGE_FAULT_START) |
+		  BIT_OF(KFD_SMI_EVENT_PAGE_FAULT_END));
+	gpu_read32(p);
+	assert_true(kt_wait_for(faults_told(), KT_WAIT_MS));
+	assert_int_equal(events[0].letter, 'R');
+	assert_int_equal(events[0].from, gpu.gpu_id);
+	assert_int_equal(last_letter(), 'M');
+	nevents = 0;
+	gpu_write32(q, 1);
+	assert_true(kt_wait_for(faults_told(), KT_WAIT_MS));
+	assert_int_equal(last_letter(), 'U');
+}
+
+/* Upstream tells the start of a move that moves nothing, and no end of it. */
+static void smi_start_has_an_end_if_nothing_moves(void **state)
+{
+	char *p;
+	int fd;
+
+	(void)state;
+	gpu_open_queue();
+	fd = temp_file(conf_run.dir, LEN);
+	assert_true(fd >= 0);
+	p = mmap(NULL, LEN, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	assert_true(p != MAP_FAILED);
+	fill_words(p, LEN, 1);
+	vram_register(p, LEN);
+	listen_to(BIT_OF(START) | BIT_OF(END));
+	prefetch(p, LEN);
+	gpu_expect_words(p, LEN, 1);
+	prefetch_back(p, LEN);
+	p = vram_map(16 * KT_PAGE);
+	fill_words(p, 16 * KT_PAGE, 1);
+	vram_register(p, 16 * KT_PAGE);
+	hold_pages(p, 16);
+	prefetch(p, 16 * KT_PAGE);
+	gpu_expect_words(p, 16 * KT_PAGE, 1);
+	assert_true(kt_wait_for(count(START) == count(END), KT_WAIT_MS));
+}
+
+static void smi_tells_queues_stop_and_go_on(void **state)
+{
+	char *p;
+
+	(void)state;
+	gpu_open_queue();
+	p = vram_filled(LEN, 1);
+	gpu_expect_words(p, LEN, 1);
+	listen_to(BIT_OF(KFD_SMI_EVENT_QUEUE_EVICTION) |
+		  BIT_OF(KFD_SMI_EVENT_QUEUE_RESTORE));
+	fill_words(p, LEN, 2);
+	gpu_expect_words(p, LEN, 2);
+	assert_true(kt_wait_for(count(KFD_SMI_EVENT_QUEUE_EVICTION) &&
+				count(KFD_SMI_EVENT_QUEUE_EVICTION) ==
+				count(KFD_SMI_EVENT_QUEUE_RESTORE), KT_WAIT_MS));
+	assert_int_equal(events[0].id, KFD_SMI_EVENT_QUEUE_EVICTION);
+	assert_int_equal(events[0].from, gpu.gpu_id);
+}
+
+/* ---- the descriptor ---- */
+
+static void smi_reads_nothing_before_a_mask_is_set(void **state)
+{
+	uint64_t mask = 0;
+	char *p, text[128];
+	struct pollfd poll_smi;
+
+	(void)state;
+	gpu_open_queue();
+	listen_to(0);
+	poll_smi = (struct pollfd){ .fd = smi, .events = POLLIN };
+	p = vram_filled(LEN, 1);
+	assert_int_equal(read(smi, text, sizeof(text)), -1);
+	assert_int_equal(errno, EAGAIN);
+	assert_int_equal(poll(&poll_smi, 1, 0), 0);
+	/* Too short, then right, which replaces what was. */
+	assert_int_equal(write(smi, &mask, 4), -1);
+	assert_int_equal(errno, EFAULT);
+	mask = BIT_OF(END);
+	assert_int_equal(write(smi, &mask, sizeof(mask)), sizeof(mask));
+	prefetch_back(p, LEN);
+	assert_int_equal(poll(&poll_smi, 1, KT_WAIT_MS), 1);
+	assert_true(count(END) > 0);
+	assert_int_equal(count(START), 0);
+}
+
+static void smi_of_an_unknown_gpu_is_EINVAL(void **state)
+{
+	struct kfd_ioctl_smi_events_args args = { .gpuid = 0xfffe };
+
+	(void)state;
+	gpu_open();
+	expect_ret(kt_ioctl(gpu.kfd, AMDKFD_IOC_SMI_EVENTS, &args), -EINVAL);
+	args.gpuid = 0;
+	expect_ret(kt_ioctl(gpu.kfd, AMDKFD_IOC_SMI_EVENTS, &args), -EINVAL);
+}
+
+static int moves_memory(void *arg)
+{
+	char *p;
+
+	(void)arg;
+	child_check(gpu_reopen_in_child() == 0);
+	p = mmap(NULL, LEN, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	child_check(p != MAP_FAILED);
+	memset(p, 1, LEN);
+	child_check(kt_svm_set1(gpu.kfd, p, LEN, KFD_SVM_ATTR_PREFETCH_LOC,
+				gpu.gpu_id) == 0);
+	child_check(in_vram(p, LEN) == PAGES);
+	return 0;
+}
+
+/* Of others nothing, unless root asks for it. */
+static void smi_tells_of_ones_own_process_only(void **state)
+{
+	char text[1024];
+	uint64_t mask = BIT_OF(START) | BIT_OF(END) | BIT_OF(64);
+
+	(void)state;
+	gpu_open();
+	listen_to(BIT_OF(START) | BIT_OF(END));
+	expect_child_ok(spawn(moves_memory, NULL));
+	assert_int_equal(read(smi, text, sizeof(text)), -1);
+	assert_int_equal(errno, EAGAIN);
+	assert_int_equal(write(smi, &mask, sizeof(mask)), sizeof(mask));
+	expect_child_ok(spawn(moves_memory, NULL));
+	assert_true(read(smi, text, sizeof(text)) > 0);
+}
+
+static const struct conf_case cases[] = {
+	CASE(kfdtest_HMMProfilingEvent, CONF_BOTH | CONF_VRAM),
+	CASE(smi_tells_of_faults_of_both_sides, CONF_ON | CONF_FAULT_BACK),
+	CASE(smi_tells_whether_a_fault_moved_memory, CONF_ON | CONF_VRAM),
+	CASE(smi_start_has_an_end_if_nothing_moves, CONF_BOTH | CONF_VRAM),
+	CASE(smi_tells_queues_stop_and_go_on, CONF_OFF | CONF_FAULT_BACK),
+	CASE(smi_reads_nothing_before_a_mask_is_set, CONF_BOTH | CONF_VRAM),
+	CASE(smi_of_an_unknown_gpu_is_EINVAL, CONF_ONCE),
+	CASE(smi_tells_of_ones_own_process_only, CONF_BOTH | CONF_VRAM | CONF_ROOT),
+};
+
+CONF_GROUP(smi_group, cases);
