@@ -246,7 +246,9 @@ static void swapped_out_memory_is_brought_in_and_moves(void **state)
 	m = moves_now();
 	if (!xnack_on())
 		vram_register(p, LEN);
-	prefetch(p, LEN);
+	/* A page that is still being written out stays where it is for that long. */
+	(void)kt_wait_for((prefetch(p, LEN), in_vram(p, LEN) == LEN / KT_PAGE),
+			  KT_WAIT_MS);
 	expect_in_vram(p, LEN, LEN / KT_PAGE);
 	expect_moves(&m, LEN / KT_PAGE, 0);
 	gpu_expect_words(p, LEN, 1);
