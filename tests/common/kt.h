@@ -139,6 +139,10 @@ uint64_t kt_now_ms(void);
 /* Between two looks at a condition: about 50 microseconds. */
 void kt_pause(void);
 int kt_read_file(const char *path, char *buf, size_t len);
+
+/* A descriptor over a UNIX socket: 0 or the new descriptor, or -errno. */
+int kt_send_fd(int sock, int fd);
+int kt_receive_fd(int sock);
 int kt_write_file(const char *path, const char *text);
 /* upstream's counters_<gpu>/NAME in sysfs, or the virtual GPU's in debugfs. */
 int kt_counter(struct kt_dev *dev, const char *name, uint64_t *value);

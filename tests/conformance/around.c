@@ -67,8 +67,7 @@ static struct chan chan;
 static int child_keeps_threes(void *arg)
 {
 	(void)arg;
-	chan_tell_parent(&chan, 'r');
-	child_check(chan_wait_parent(&chan) == 'x');
+	child_is_ready(&chan);
 	for (size_t i = 0; i < KT_HUGE; i++)
 		child_check(mem[i] == 3);
 	return 0;
@@ -83,19 +82,8 @@ static void stay_in_ram(void *p)
 
 static pid_t share_with_child(void)
 {
-	pid_t pid;
-
 	memset(mem, 3, KT_HUGE);
-	chan_open(&chan);
-	pid = spawn(child_keeps_threes, NULL);
-	assert_int_equal(chan_wait_child(&chan), 'r');
-	return pid;
-}
-
-static void finish(pid_t pid)
-{
-	chan_tell_child(&chan, 'x');
-	expect_child_ok(pid);
+	return spawn_ready(&chan, child_keeps_threes, NULL);
 }
 
 static void one_write_copies_one_page(void)
@@ -120,7 +108,7 @@ static void one_write_copies_one_page(void)
 		assert_int_equal(counter("faults"), faults);
 	}
 	assert_int_equal(count_moved(mem, before), 1);
-	finish(pid);
+	finish_child(&chan, pid);
 }
 
 static void fork_gpu_write_copies_one_page(void **state)
@@ -164,7 +152,7 @@ static void fork_gpu_write_of_all_takes_few_faults(void **state)
 	assert_int_equal(count_moved(mem, before), WINDOW_PAGES);
 	for (size_t i = 0; i < KT_HUGE; i++)
 		assert_int_equal(mem[i], 5);
-	finish(pid);
+	finish_child(&chan, pid);
 }
 
 /* What was written before the fork says nothing about what is written after it. */
@@ -182,7 +170,7 @@ static void fork_forgets_what_was_written(void **state)
 	read_pfns(mem, before);
 	gpu_write32(mem + 9 * KT_PAGE, 7);
 	assert_int_equal(count_moved(mem, before), 1);
-	finish(pid);
+	finish_child(&chan, pid);
 }
 
 /* ---- writes to memory of other kinds ---- */

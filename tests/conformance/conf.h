@@ -177,6 +177,13 @@ int chan_tell_parent(struct chan *c, char what);
 int chan_tell_child(struct chan *c, char what);
 int chan_wait_parent(struct chan *c);	/* child: the parent's byte or -errno */
 int chan_wait_child(struct chan *c);
+/*
+ * A child that says it is ready, then waits to be told to go on: spawn_ready() returns
+ * when it is, the child calls child_is_ready(), finish_child() has it go on to its end.
+ */
+pid_t spawn_ready(struct chan *c, int (*fn)(void *arg), void *arg);
+void child_is_ready(struct chan *c);
+void finish_child(struct chan *c, pid_t pid);
 /* Runs this program again with --exec-helper ARGS...; does not return. */
 void exec_self(const char *what, const char *arg1, const char *arg2);
 int exec_helper_main(int argc, char **argv);

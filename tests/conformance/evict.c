@@ -298,8 +298,7 @@ static int ends_with_memory_in_vram(void *arg)
 	child_check(kt_svm_set1(gpu.kfd, p, 2 * KT_HUGE, KFD_SVM_ATTR_PREFETCH_LOC,
 				gpu.gpu_id) == 0);
 	child_check(in_vram(p, 2 * KT_HUGE) == 2 * HUGE_PAGES);
-	chan_tell_parent(&chan, 'r');
-	child_check(chan_wait_parent(&chan) == 'x');
+	child_is_ready(&chan);
 	if (how == END_EXEC) {
 		snprintf(node, sizeof(node), "%u", gpu.node);
 		exec_self("reopen", node, NULL);
@@ -318,9 +317,7 @@ static void vram_is_free_after(int end)
 	how = end;
 	gpu_open();
 	avail = vram_free();
-	chan_open(&chan);
-	pid = spawn(ends_with_memory_in_vram, NULL);
-	assert_int_equal(chan_wait_child(&chan), 'r');
+	pid = spawn_ready(&chan, ends_with_memory_in_vram, NULL);
 	assert_true(vram_free() <= avail - 2 * KT_HUGE);
 	chan_tell_child(&chan, 'x');
 	if (how == END_KILL)

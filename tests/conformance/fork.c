@@ -14,8 +14,7 @@ static char *mem;
 static int child_keeps_words_1(void *arg)
 {
 	(void)arg;
-	chan_tell_parent(&chan, 'r');
-	child_check(chan_wait_parent(&chan) == 'x');
+	child_is_ready(&chan);
 	child_check(words_are(mem, LEN, 1));
 	return 0;
 }
@@ -24,31 +23,19 @@ static int child_writes_words_9(void *arg)
 {
 	(void)arg;
 	fill_words(mem, LEN, 9);
-	chan_tell_parent(&chan, 'r');
-	child_check(chan_wait_parent(&chan) == 'x');
+	child_is_ready(&chan);
 	child_check(words_are(mem, LEN, 9));
 	return 0;
 }
 
 static pid_t fork_with_mapped_memory(int (*child)(void *))
 {
-	pid_t pid;
-
 	gpu_open_queue();
 	mem = map_pages(LEN);
 	fill_words(mem, LEN, 1);
 	grant(mem, LEN);
 	gpu_expect_words(mem, LEN, 1);
-	chan_open(&chan);
-	pid = spawn(child, NULL);
-	assert_int_equal(chan_wait_child(&chan), 'r');
-	return pid;
-}
-
-static void finish(pid_t pid)
-{
-	chan_tell_child(&chan, 'x');
-	expect_child_ok(pid);
+	return spawn_ready(&chan, child, NULL);
 }
 
 static void fork_cpu_write_is_seen_by_the_gpu(void **state)
@@ -59,7 +46,7 @@ static void fork_cpu_write_is_seen_by_the_gpu(void **state)
 	pid = fork_with_mapped_memory(child_keeps_words_1);
 	fill_words(mem, LEN, 2);
 	gpu_expect_words(mem, LEN, 2);
-	finish(pid);
+	finish_child(&chan, pid);
 	gpu_expect_words(mem, LEN, 2);
 }
 
@@ -76,7 +63,7 @@ static void fork_gpu_write_does_not_reach_the_child(void **state)
 	gpu_expect_words(mem, LEN, 1);
 	gpu_write_words(mem, LEN, 2);
 	expect_words(mem, LEN, 2);
-	finish(pid);
+	finish_child(&chan, pid);
 	expect_words(mem, LEN, 2);
 }
 
@@ -88,7 +75,7 @@ static void fork_gpu_write_first_does_not_reach_the_child(void **state)
 	pid = fork_with_mapped_memory(child_keeps_words_1);
 	gpu_write_words(mem, LEN, 2);
 	expect_words(mem, LEN, 2);
-	finish(pid);
+	finish_child(&chan, pid);
 }
 
 static void fork_child_write_does_not_reach_the_gpu(void **state)
@@ -99,7 +86,7 @@ static void fork_child_write_does_not_reach_the_gpu(void **state)
 	pid = fork_with_mapped_memory(child_writes_words_9);
 	gpu_expect_words(mem, LEN, 1);
 	expect_words(mem, LEN, 1);
-	finish(pid);
+	finish_child(&chan, pid);
 	gpu_expect_words(mem, LEN, 1);
 }
 
@@ -114,14 +101,12 @@ static void fork_of_a_huge_page_keeps_both_apart(void **state)
 	fill_words(mem, LEN, 1);
 	grant(mem, KT_HUGE);
 	gpu_expect_words(mem, LEN, 1);
-	chan_open(&chan);
-	pid = spawn(child_keeps_words_1, NULL);
-	assert_int_equal(chan_wait_child(&chan), 'r');
+	pid = spawn_ready(&chan, child_keeps_words_1, NULL);
 	gpu_write_words(mem, LEN, 2);
 	assert_int_equal(gpu_read32(mem + KT_HUGE - 4), 0);
 	*(uint32_t *)(mem + KT_HUGE - 4) = 3;
 	assert_int_equal(gpu_read32(mem + KT_HUGE - 4), 3);
-	finish(pid);
+	finish_child(&chan, pid);
 	expect_words(mem, LEN, 2);
 }
 
@@ -164,8 +149,7 @@ static int child_shares_its_own_copy(void *arg)
 					gpu.gpu_id) == 0);
 	child_check(gpu_try_copy(bounce.cpu, mem, LEN) == 0);
 	child_check(words_are(bounce.cpu, LEN, 9));
-	chan_tell_parent(&chan, 'r');
-	child_check(chan_wait_parent(&chan) == 'x');
+	child_is_ready(&chan);
 	child_check(gpu_try_copy(bounce.cpu, mem, LEN) == 0);
 	child_check(words_are(bounce.cpu, LEN, 9));
 	return 0;
@@ -179,7 +163,7 @@ static void fork_child_and_parent_each_with_a_gpu(void **state)
 	pid = fork_with_mapped_memory(child_shares_its_own_copy);
 	gpu_expect_words(mem, LEN, 1);
 	gpu_write_words(mem, LEN, 2);
-	finish(pid);
+	finish_child(&chan, pid);
 	expect_words(mem, LEN, 2);
 }
 

@@ -35,8 +35,7 @@ static int same_va_child(void *arg)
 	child_check(grant_in_child(COMMON_VA, LEN) == 0);
 	child_check(gpu_try_copy(bounce.cpu, COMMON_VA, LEN) == 0);
 	child_check(words_are(bounce.cpu, LEN, 2));
-	chan_tell_parent(&chan, 'r');
-	child_check(chan_wait_parent(&chan) == 'x');
+	child_is_ready(&chan);
 	/* The parent's GPU wrote to the same address meanwhile. */
 	child_check(words_are(COMMON_VA, LEN, 2));
 	child_check(gpu_try_copy(bounce.cpu, COMMON_VA, LEN) == 0);
@@ -58,8 +57,7 @@ static void same_address_different_memory(void **state)
 	grant(COMMON_VA, LEN);
 	gpu_expect_words(COMMON_VA, LEN, 1);
 	gpu_write_words(COMMON_VA, LEN, 3);
-	chan_tell_child(&chan, 'x');
-	expect_child_ok(pid);
+	finish_child(&chan, pid);
 	expect_words(COMMON_VA, LEN, 3);
 }
 
@@ -74,8 +72,7 @@ static void memory_of_another_process_is_exception(void **state)
 	assert_int_equal(chan_wait_child(&chan), 'r');
 	/* Mapped on the GPU for the child only. */
 	gpu_write_is_exception(COMMON_VA, EXC_ANY);
-	chan_tell_child(&chan, 'x');
-	expect_child_ok(pid);
+	finish_child(&chan, pid);
 }
 
 static int works_on(void *arg)
@@ -105,8 +102,7 @@ static void exception_of_one_does_not_stop_the_other(void **state)
 	gpu_open_queue();
 	assert_int_equal(chan_wait_child(&chan), 'r');
 	gpu_read_is_exception((void *)0x1000, EXC_ANY);
-	chan_tell_child(&chan, 'x');
-	expect_child_ok(pid);
+	finish_child(&chan, pid);
 }
 
 static int other_handle_child(void *arg)

@@ -131,8 +131,7 @@ static void kfdtest_EvictSystemRange(void **state)
 	gpu_expect_words(p, len, 2);
 	gpu_write_words(p, len, 3);
 	expect_words(p, len, 3);
-	chan_tell_child(&c, 'x');
-	expect_child_ok(pid);
+	finish_child(&c, pid);
 	gpu_expect_words(p, len, 3);
 }
 

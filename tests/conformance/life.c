@@ -209,9 +209,7 @@ static void sigkill_while_waiting_for_an_event(void **state)
 	pid_t pid;
 
 	(void)state;
-	chan_open(&chan);
-	pid = spawn(waits_on_events, NULL);
-	assert_int_equal(chan_wait_child(&chan), 'r');
+	pid = spawn_ready(&chan, waits_on_events, NULL);
 	kill(pid, SIGKILL);
 	assert_true(WIFSIGNALED(reap(pid)));
 	assert_true(kt_wait_for(kernel_state_gone(pid), KT_WAIT_MS));

@@ -21,8 +21,7 @@ static char *mem;
 static int reads_when_told(void *arg)
 {
 	(void)arg;
-	chan_tell_parent(&chan, 'r');
-	child_check(chan_wait_parent(&chan) == 'x');
+	child_is_ready(&chan);
 	child_check(words_are(mem, LEN, 1));
 	return 0;
 }
@@ -32,8 +31,7 @@ static int writes_at_once(void *arg)
 	(void)arg;
 	child_check(words_are(mem, LEN, 1));
 	fill_words(mem, LEN, 9);
-	chan_tell_parent(&chan, 'r');
-	child_check(chan_wait_parent(&chan) == 'x');
+	child_is_ready(&chan);
 	child_check(words_are(mem, LEN, 9));
 	return 0;
 }
@@ -41,8 +39,7 @@ static int writes_at_once(void *arg)
 static int writes_when_told(void *arg)
 {
 	(void)arg;
-	chan_tell_parent(&chan, 'r');
-	child_check(chan_wait_parent(&chan) == 'x');
+	child_is_ready(&chan);
 	fill_words(mem, LEN, 9);
 	child_check(words_are(mem, LEN, 9));
 	return 0;
@@ -50,21 +47,10 @@ static int writes_when_told(void *arg)
 
 static pid_t fork_in_vram(int (*child)(void *))
 {
-	pid_t pid;
-
 	gpu_open_queue();
 	mem = vram_filled(LEN, 1);
 	gpu_expect_words(mem, LEN, 1);
-	chan_open(&chan);
-	pid = spawn(child, NULL);
-	assert_int_equal(chan_wait_child(&chan), 'r');
-	return pid;
-}
-
-static void finish(pid_t pid)
-{
-	chan_tell_child(&chan, 'x');
-	expect_child_ok(pid);
+	return spawn_ready(&chan, child, NULL);
 }
 
 static void fork_child_reads_memory_in_vram(void **state)
@@ -74,7 +60,7 @@ static void fork_child_reads_memory_in_vram(void **state)
 	(void)state;
 	pid = fork_in_vram(reads_when_told);
 	gpu_expect_words(mem, LEN, 1);
-	finish(pid);
+	finish_child(&chan, pid);
 	gpu_expect_words(mem, LEN, 1);
 	gpu_write_words(mem, LEN, 2);
 	expect_words(mem, LEN, 2);
@@ -89,7 +75,7 @@ static void fork_child_writes_of_memory_in_vram_are_its_own(void **state)
 	gpu_expect_words(mem, LEN, 1);
 	expect_words(mem, LEN, 1);
 	gpu_write_words(mem, LEN, 2);
-	finish(pid);
+	finish_child(&chan, pid);
 	expect_words(mem, LEN, 2);
 	gpu_expect_words(mem, LEN, 2);
 }
@@ -106,7 +92,7 @@ static void fork_gpu_write_in_vram_does_not_reach_the_child(void **state)
 	pid = fork_in_vram(reads_when_told);
 	gpu_write_words(mem, LEN, 2);
 	gpu_expect_words(mem, LEN, 2);
-	finish(pid);
+	finish_child(&chan, pid);
 	gpu_expect_words(mem, LEN, 2);
 	expect_words(mem, LEN, 2);
 }
@@ -120,7 +106,7 @@ static void fork_gpu_write_after_read_in_vram_does_not_reach_the_child(void **st
 	gpu_expect_words(mem, LEN, 1);
 	gpu_write_words(mem + LEN / 2, LEN / 2, 2);
 	gpu_expect_words(mem, LEN / 2, 1);
-	finish(pid);
+	finish_child(&chan, pid);
 	expect_words(mem, LEN / 2, 1);
 	expect_words(mem + LEN / 2, LEN / 2, 2);
 }
@@ -133,7 +119,7 @@ static void fork_cpu_write_in_vram_does_not_reach_the_child(void **state)
 	pid = fork_in_vram(reads_when_told);
 	fill_words(mem, LEN, 2);
 	gpu_expect_words(mem, LEN, 2);
-	finish(pid);
+	finish_child(&chan, pid);
 	gpu_expect_words(mem, LEN, 2);
 }
 
@@ -155,9 +141,7 @@ static void fork_gpu_write_of_all_in_vram_takes_few_faults(void **state)
 	gpu_open_queue();
 	mem = vram_filled(KT_HUGE, 1);
 	assert_int_equal(gpu_read32(mem), 1);
-	chan_open(&chan);
-	pid = spawn(reads_when_told, NULL);
-	assert_int_equal(chan_wait_child(&chan), 'r');
+	pid = spawn_ready(&chan, reads_when_told, NULL);
 	before = faults();
 	gpu_fill(mem, 0x05050505, KT_HUGE);
 	/* Some for each doubling of what is written. */
@@ -165,7 +149,7 @@ static void fork_gpu_write_of_all_in_vram_takes_few_faults(void **state)
 		fail_msg("%llu faults", (unsigned long long)(faults() - before));
 	for (size_t i = 0; i < KT_HUGE; i++)
 		assert_int_equal(mem[i], 5);
-	finish(pid);
+	finish_child(&chan, pid);
 }
 
 /* Moved again with the child's pages still shared. */
@@ -179,7 +163,7 @@ static void fork_prefetch_after_it_keeps_both_apart(void **state)
 	prefetch(mem, LEN);
 	gpu_expect_words(mem, LEN, 1);
 	gpu_write_words(mem, LEN, 2);
-	finish(pid);
+	finish_child(&chan, pid);
 	gpu_expect_words(mem, LEN, 2);
 	expect_words(mem, LEN, 2);
 }
@@ -195,13 +179,11 @@ static void fork_child_reads_after_the_parents_munmap(void **state)
 	(void)state;
 	used = (gpu_open_queue(), vram_used());
 	mem = vram_filled(LEN, 1);
-	chan_open(&chan);
-	pid = spawn(reads_when_told, NULL);
-	assert_int_equal(chan_wait_child(&chan), 'r');
+	pid = spawn_ready(&chan, reads_when_told, NULL);
 	assert_int_equal(munmap(mem, LEN), 0);
 	/* The parent's account has them until the child lets go. */
 	assert_true(vram_used() >= used);
-	finish(pid);
+	finish_child(&chan, pid);
 	expect_vram_used(used);
 }
 
@@ -212,7 +194,7 @@ static void fork_child_writes_after_the_parents_munmap(void **state)
 	(void)state;
 	pid = fork_in_vram(writes_when_told);
 	assert_int_equal(munmap(mem, LEN), 0);
-	finish(pid);
+	finish_child(&chan, pid);
 }
 
 static int holds_until_told(void *arg)
@@ -232,13 +214,11 @@ static void fork_child_exit_frees_what_it_had_last(void **state)
 	used = vram_used();
 	avail = vram_free();
 	mem = vram_filled(KT_HUGE, 1);
-	chan_open(&chan);
-	pid = spawn(holds_until_told, NULL);
-	assert_int_equal(chan_wait_child(&chan), 'r');
+	pid = spawn_ready(&chan, holds_until_told, NULL);
 	assert_int_equal(munmap(mem, KT_HUGE), 0);
 	/* Still the child's: not to be had. */
 	assert_true(vram_free() <= avail - KT_HUGE);
-	finish(pid);
+	finish_child(&chan, pid);
 	expect_vram_used(used);
 	expect_vram_free(avail);
 }
@@ -254,8 +234,7 @@ static int orphan(void *arg)
 	/* Its parent's end is what this is about. */
 	prctl(PR_SET_PDEATHSIG, 0);
 	kt_close(&gpu);
-	chan_tell_parent(&chan, 'r');
-	child_check(chan_wait_parent(&chan) == 'x');
+	child_is_ready(&chan);
 	if (orphan_does == CHILD_OPENS_GPU) {
 		child_check(gpu_reopen_in_child() == 0);
 		child_check(kt_svm_set1(gpu.kfd, mem, LEN, KFD_SVM_ATTR_ACCESS,
@@ -352,8 +331,7 @@ static int moves_its_copy(void *arg)
 	fill_words(mem, LEN, 9);
 	child_check(kt_svm_set1(gpu.kfd, mem, LEN, KFD_SVM_ATTR_PREFETCH_LOC,
 				gpu.gpu_id) == 0);
-	chan_tell_parent(&chan, 'r');
-	child_check(chan_wait_parent(&chan) == 'x');
+	child_is_ready(&chan);
 	child_check(gpu_try_copy(bounce.cpu, mem, BOUNCE_LEN) == 0);
 	child_check(words_are(bounce.cpu, BOUNCE_LEN, 9));
 	child_check(words_are(mem, LEN, 9));
@@ -368,7 +346,7 @@ static void fork_both_have_memory_in_vram(void **state)
 	pid = fork_in_vram(moves_its_copy);
 	gpu_expect_words(mem, LEN, 1);
 	gpu_write_words(mem, LEN, 2);
-	finish(pid);
+	finish_child(&chan, pid);
 	gpu_expect_words(mem, LEN, 2);
 	expect_words(mem, LEN, 2);
 }

@@ -134,39 +134,6 @@ static void svm_row00_after_exec_is_EBADF(void **state)
 
 /* ---- a descriptor sent over a socket ---- */
 
-static void send_fd(int sock, int fd)
-{
-	char byte = 'f', control[CMSG_SPACE(sizeof(int))] = { 0 };
-	struct iovec iov = { .iov_base = &byte, .iov_len = 1 };
-	struct msghdr msg = {
-		.msg_iov = &iov, .msg_iovlen = 1,
-		.msg_control = control, .msg_controllen = sizeof(control),
-	};
-	struct cmsghdr *c = CMSG_FIRSTHDR(&msg);
-
-	c->cmsg_level = SOL_SOCKET;
-	c->cmsg_type = SCM_RIGHTS;
-	c->cmsg_len = CMSG_LEN(sizeof(int));
-	memcpy(CMSG_DATA(c), &fd, sizeof(fd));
-	assert_int_equal(sendmsg(sock, &msg, 0), 1);
-}
-
-static int recv_fd(int sock)
-{
-	char byte, control[CMSG_SPACE(sizeof(int))];
-	struct iovec iov = { .iov_base = &byte, .iov_len = 1 };
-	struct msghdr msg = {
-		.msg_iov = &iov, .msg_iovlen = 1,
-		.msg_control = control, .msg_controllen = sizeof(control),
-	};
-	int fd;
-
-	if (recvmsg(sock, &msg, 0) != 1 || !CMSG_FIRSTHDR(&msg))
-		return -1;
-	memcpy(&fd, CMSG_DATA(CMSG_FIRSTHDR(&msg)), sizeof(fd));
-	return fd;
-}
-
 static int receiver(void *arg)
 {
 	int *socks = arg, fd;
@@ -175,7 +142,7 @@ static int receiver(void *arg)
 	/* A KFD user of its own: still not the owner of this descriptor. */
 	if (kt_open(&gpu, conf_run.node))
 		return 3;
-	fd = recv_fd(socks[1]);
+	fd = kt_receive_fd(socks[1]);
 	child_check(fd >= 0);
 	return all_calls_are_ebadf(fd);
 }
@@ -189,7 +156,7 @@ static void svm_row00_fd_over_socket_is_EBADF(void **state)
 	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, socks), 0);
 	pid = spawn(receiver, socks);
 	gpu_open_queue();
-	send_fd(socks[0], gpu.kfd);
+	assert_int_equal(kt_send_fd(socks[0], gpu.kfd), 0);
 	expect_child_ok(pid);
 	gpu_write32(bounce.cpu, 3);
 }

@@ -90,6 +90,28 @@ int chan_wait_child(struct chan *c)
 	return recv_byte(c->up[0]);
 }
 
+pid_t spawn_ready(struct chan *c, int (*fn)(void *arg), void *arg)
+{
+	pid_t pid;
+
+	chan_open(c);
+	pid = spawn(fn, arg);
+	assert_int_equal(chan_wait_child(c), 'r');
+	return pid;
+}
+
+void child_is_ready(struct chan *c)
+{
+	chan_tell_parent(c, 'r');
+	child_check(chan_wait_parent(c) == 'x');
+}
+
+void finish_child(struct chan *c, pid_t pid)
+{
+	chan_tell_child(c, 'x');
+	expect_child_ok(pid);
+}
+
 void exec_self(const char *what, const char *arg1, const char *arg2)
 {
 	execl("/proc/self/exe", "kfdsvm-conformance", "--exec-helper", what, arg1,

@@ -18,8 +18,7 @@ static int bystander(void *arg)
 	(void)arg;
 	child_check(gpu_reopen_in_child() == 0);
 	memset(bounce.cpu, 0x42, 4096);
-	chan_tell_parent(&chan, 'r');
-	child_check(chan_wait_parent(&chan) == 'x');
+	child_is_ready(&chan);
 	for (unsigned int i = 0; i < 5; i++) {
 		memset((char *)bounce.cpu + 4096, 0, 4096);
 		child_check(gpu_try_copy((char *)bounce.cpu + 4096, bounce.cpu,
@@ -33,17 +32,9 @@ static pid_t begin(void)
 {
 	pid_t pid;
 
-	chan_open(&chan);
-	pid = spawn(bystander, NULL);
-	assert_int_equal(chan_wait_child(&chan), 'r');
+	pid = spawn_ready(&chan, bystander, NULL);
 	gpu_open_queue();
 	return pid;
-}
-
-static void finish(pid_t pid)
-{
-	chan_tell_child(&chan, 'x');
-	expect_child_ok(pid);
 }
 
 /*
@@ -79,7 +70,7 @@ static void bad_opcode_stops_the_queue(void **state)
 		gpu_write32(bounce.cpu, i);
 		expect_ok(kt_queue_destroy(&q));
 	}
-	finish(pid);
+	finish_child(&chan, pid);
 }
 
 static void garbage_rings(void **state)
@@ -104,7 +95,7 @@ static void garbage_rings(void **state)
 		kt_queue_ring(&q);
 		expect_ok(kt_queue_destroy(&q));
 	}
-	finish(pid);
+	finish_child(&chan, pid);
 }
 
 /* The write pointer ends inside a packet: it is incomplete, not garbage. */
@@ -123,7 +114,7 @@ static void packet_cut_by_the_write_pointer(void **state)
 	kt_queue_ring(&sdma);
 	/* Nothing may happen: see expect_stopped. */
 	assert_false(kt_wait_for(p[0] != 0, 50));
-	finish(pid);
+	finish_child(&chan, pid);
 }
 
 static void wild_write_pointers(void **state)
@@ -147,7 +138,7 @@ static void wild_write_pointers(void **state)
 	}
 	gpu_write32(bounce.cpu, 5);
 	assert_int_equal(*(volatile uint32_t *)bounce.cpu, 5);
-	finish(pid);
+	finish_child(&chan, pid);
 }
 
 static int create_at(uint64_t ring, uint32_t len, uint64_t rptr, uint64_t wptr,
@@ -232,7 +223,7 @@ static void ring_unmapped_under_the_queue(void **state)
 	}
 	assert_int_equal(munmap(q.ring.cpu, q.ring.len), 0);
 	*q.doorbell = 64;
-	finish(pid);
+	finish_child(&chan, pid);
 }
 
 static void pointers_unmapped_under_the_queue(void **state)
@@ -248,7 +239,7 @@ static void pointers_unmapped_under_the_queue(void **state)
 	assert_int_equal(munmap(q.ptrs.cpu, q.ptrs.len), 0);
 	for (unsigned int i = 1; i < 20; i++)
 		*q.doorbell = i * 64;
-	finish(pid);
+	finish_child(&chan, pid);
 }
 
 /* ---- doorbells ---- */
@@ -282,7 +273,7 @@ static void doorbell_storm_from_threads(void **state)
 		gpu_write32(bounce.cpu, i);
 		assert_int_equal(*(volatile uint32_t *)bounce.cpu, i);
 	}
-	finish(pid);		/* works although the storm goes on */
+	finish_child(&chan, pid);		/* works although the storm goes on */
 	storm_over = true;
 	for (unsigned int i = 0; i < KT_ARRAY_SIZE(t); i++)
 		assert_int_equal(pthread_join(t[i], NULL), 0);

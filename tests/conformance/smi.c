@@ -3,6 +3,7 @@
 #include <poll.h>
 #include <sys/mman.h>
 
+#include "kt_smi.h"
 #include "vram.h"
 
 #define LEN (32 * KT_PAGE)
@@ -13,29 +14,8 @@
 #define END KFD_SMI_EVENT_MIGRATE_END
 #define BIT_OF(event) KFD_SMI_EVENT_MASK_FROM_INDEX(event)
 
-/**
- * struct seen - an event as it was read
- * @id: which
- * @ns: when, boottime
- * @pid: whose
- * @first: page
- * @npages: of a migration
- * @from: GPU id, or of a fault the GPU
- * @to: GPU id
- * @trigger: of a migration
- * @letter: of a fault: W, R, M or U
- */
-struct seen {
-	unsigned int id;
-	unsigned long long ns;
-	int pid;
-	unsigned long first, npages;
-	unsigned int from, to, prefetch, preferred, trigger;
-	char letter;
-};
-
 static int smi = -1;
-static struct seen events[MAX_EVENTS];
+static struct kt_smi_event events[MAX_EVENTS];
 static unsigned int nevents;
 
 static void listen_to(uint64_t mask)
@@ -49,31 +29,9 @@ static void listen_to(uint64_t mask)
 
 static void parse(const char *line)
 {
-	struct seen *e = &events[nevents];
-	int n;
-
 	assert_true(nevents < MAX_EVENTS);
-	memset(e, 0, sizeof(*e));
-	assert_int_equal(sscanf(line, "%x ", &e->id), 1);
-	if (e->id == START) {
-		n = sscanf(line, "%x %llu -%d @%lx(%lx) %x->%x %x:%x %u", &e->id, &e->ns,
-			   &e->pid, &e->first, &e->npages, &e->from, &e->to, &e->prefetch,
-			   &e->preferred, &e->trigger);
-		assert_int_equal(n, 10);
-	} else if (e->id == END) {
-		n = sscanf(line, "%x %llu -%d @%lx(%lx) %x->%x %u", &e->id, &e->ns, &e->pid,
-			   &e->first, &e->npages, &e->from, &e->to, &e->trigger);
-		assert_int_equal(n, 8);
-	} else if (e->id == KFD_SMI_EVENT_PAGE_FAULT_START ||
-		   e->id == KFD_SMI_EVENT_PAGE_FAULT_END) {
-		n = sscanf(line, "%x %llu -%d @%lx(%x) %c", &e->id, &e->ns, &e->pid,
-			   &e->first, &e->from, &e->letter);
-		assert_int_equal(n, 6);
-	} else {
-		n = sscanf(line, "%x %llu -%d %x", &e->id, &e->ns, &e->pid, &e->from);
-		assert_int_equal(n, 4);
-	}
-	assert_int_equal(e->pid, getpid());
+	assert_int_equal(kt_smi_parse(line, &events[nevents]), 0);
+	assert_int_equal(events[nevents].pid, getpid());
 	nevents++;
 }
 
@@ -115,7 +73,7 @@ static unsigned long pages_told(unsigned int id, unsigned int trigger, uint32_t 
 	unsigned long pages = 0;
 
 	for (unsigned int i = 0; i < nevents; i++) {
-		const struct seen *e = &events[i];
+		const struct kt_smi_event *e = &events[i];
 
 		if (e->id == id && e->trigger == trigger && e->from == from && e->to == to)
 			pages += e->npages;
@@ -145,7 +103,7 @@ static void kfdtest_HMMProfilingEvent(void **state)
 	prefetch(p, LEN);
 	read_events();
 	for (unsigned int i = 0; i < nevents; i++) {
-		assert_in_range(events[i].first, (uintptr_t)p / KT_PAGE,
+		assert_in_range(events[i].page, (uintptr_t)p / KT_PAGE,
 				(uintptr_t)p / KT_PAGE + PAGES - 1);
 		assert_true(!i || events[i].ns >= events[i - 1].ns);
 		if (events[i].id == START)
@@ -180,7 +138,7 @@ static char last_letter(void)
 
 	for (unsigned int i = 0; i < nevents; i++)
 		if (events[i].id == KFD_SMI_EVENT_PAGE_FAULT_END)
-			letter = events[i].letter;
+			letter = events[i].sign;
 	return letter;
 }
 
@@ -208,8 +166,8 @@ static void smi_tells_whether_a_fault_moved_memory(void **state)
 		  BIT_OF(KFD_SMI_EVENT_PAGE_FAULT_END));
 	gpu_read32(p);
 	assert_true(kt_wait_for(faults_told(), KT_WAIT_MS));
-	assert_int_equal(events[0].letter, 'R');
-	assert_int_equal(events[0].from, gpu.gpu_id);
+	assert_int_equal(events[0].sign, 'R');
+	assert_int_equal(events[0].gpu, gpu.gpu_id);
 	assert_int_equal(last_letter(), 'M');
 	nevents = 0;
 	gpu_write32(q, 1);
@@ -260,7 +218,7 @@ static void smi_tells_queues_stop_and_go_on(void **state)
 				count(KFD_SMI_EVENT_QUEUE_EVICTION) ==
 				count(KFD_SMI_EVENT_QUEUE_RESTORE), KT_WAIT_MS));
 	assert_int_equal(events[0].id, KFD_SMI_EVENT_QUEUE_EVICTION);
-	assert_int_equal(events[0].from, gpu.gpu_id);
+	assert_int_equal(events[0].gpu, gpu.gpu_id);
 }
 
 /* ---- the descriptor ---- */

@@ -20,6 +20,7 @@
 #include "cases.h"
 #include "kt.h"
 #include "kt_sdma.h"
+#include "kt_smi.h"
 
 #define BIT_OF(id)	(1ULL << ((id) - 1))
 #define ALL_EVENTS	(BIT_OF(12) - 1)
@@ -27,30 +28,19 @@
 #define QUEUE_LEN	1024
 #define MAX_CLIENTS	64
 
-enum { VMFAULT = 1, MIGRATE_START = 5, MIGRATE_END, FAULT_START, FAULT_END, EVICTION,
-       RESTORE, UNMAP };
-
-/* A line, taken apart. What a kind of line does not have is 0. */
-struct line {
-	unsigned int id;
-	unsigned long long ns;
-	int pid;
-	unsigned long long page;
-	unsigned long long npages;
-	unsigned int from;
-	unsigned int to;
-	unsigned int prefetch;
-	unsigned int preferred;
-	unsigned int gpu;
-	unsigned int trigger;
-	int error;
-	char sign;
-};
+#define VMFAULT		KFD_SMI_EVENT_VMFAULT
+#define MIGRATE_START	KFD_SMI_EVENT_MIGRATE_START
+#define MIGRATE_END	KFD_SMI_EVENT_MIGRATE_END
+#define FAULT_START	KFD_SMI_EVENT_PAGE_FAULT_START
+#define FAULT_END	KFD_SMI_EVENT_PAGE_FAULT_END
+#define EVICTION	KFD_SMI_EVENT_QUEUE_EVICTION
+#define RESTORE		KFD_SMI_EVENT_QUEUE_RESTORE
+#define UNMAP		KFD_SMI_EVENT_UNMAP_FROM_GPU
 
 #define MAX_LINES	64
 
 static struct kt_dev dev;
-static struct line lines[MAX_LINES];
+static struct kt_smi_event lines[MAX_LINES];
 static unsigned int nlines;
 
 static int smi_try(const struct kt_dev *d, uint32_t gpu_id)
@@ -76,66 +66,15 @@ static int smi_open(uint64_t mask)
 	return fd;
 }
 
-static void take_apart(const char *text, struct line *l)
-{
-	char tail;
-	int n;
-
-	memset(l, 0, sizeof(*l));
-	CHECK_EQ(sscanf(text, "%x ", &l->id), 1);
-	switch (l->id) {
-	case VMFAULT:
-		CHECK_EQ(sscanf(text, "%*x %x:%c", (unsigned int *)&l->pid, &l->sign), 2);
-		return;
-	case MIGRATE_START:
-		n = sscanf(text, "%*x %llu -%d @%llx(%llx) %x->%x %x:%x %u%c", &l->ns,
-			   &l->pid, &l->page, &l->npages, &l->from, &l->to,
-			   &l->prefetch, &l->preferred, &l->trigger, &tail);
-		CHECK_EQ(n, 10);
-		break;
-	case MIGRATE_END:
-		n = sscanf(text, "%*x %llu -%d @%llx(%llx) %x->%x %u %d%c", &l->ns,
-			   &l->pid, &l->page, &l->npages, &l->from, &l->to,
-			   &l->trigger, &l->error, &tail);
-		CHECK_EQ(n, 9);
-		break;
-	case FAULT_START:
-	case FAULT_END:
-		n = sscanf(text, "%*x %llu -%d @%llx(%x) %c%c", &l->ns, &l->pid, &l->page,
-			   &l->gpu, &l->sign, &tail);
-		CHECK_EQ(n, 6);
-		break;
-	case EVICTION:
-		n = sscanf(text, "%*x %llu -%d %x %u%c", &l->ns, &l->pid, &l->gpu,
-			   &l->trigger, &tail);
-		CHECK_EQ(n, 5);
-		break;
-	case RESTORE:
-		n = sscanf(text, "%*x %llu -%d %x %c%c", &l->ns, &l->pid, &l->gpu,
-			   &l->sign, &tail);
-		CHECK_EQ(n, 5);
-		break;
-	case UNMAP:
-		n = sscanf(text, "%*x %llu -%d @%llx(%llx) %x %u%c", &l->ns, &l->pid,
-			   &l->page, &l->npages, &l->gpu, &l->trigger, &tail);
-		CHECK_EQ(n, 7);
-		break;
-	default:
-		FAIL("what is this line? %s", text);
-	}
-	CHECK_EQ(tail, '\n');
-}
-
-/* Reads what is there, which is whole lines; EAGAIN when it is empty. */
-static void smi_read(int fd)
+/* Takes what is there, which is whole lines; false when there is nothing. */
+static bool smi_take(int fd)
 {
 	char text[4096], *at, *end;
 	ssize_t n = read(fd, text, sizeof(text) - 1);
 
-	nlines = 0;
 	if (n < 0) {
 		CHECK_EQ(errno, EAGAIN);
-		return;
+		return false;
 	}
 	CHECK(n > 0 && n <= QUEUE_LEN);
 	text[n] = 0;
@@ -143,9 +82,26 @@ static void smi_read(int fd)
 	for (at = text; *at; at = end + 1) {
 		end = strchr(at, '\n');
 		CHECK(end && nlines < MAX_LINES);
-		take_apart(at, &lines[nlines++]);
+		if (kt_smi_parse(at, &lines[nlines]))
+			FAIL("what is this line? %s", at);
+		nlines++;
 	}
-	CHECK_ERRNO(read(fd, text, sizeof(text)), EAGAIN);
+	return true;
+}
+
+/* What a GPU waits for is there before the driver tells that it is: ends come late. */
+static bool smi_has_ended(int fd)
+{
+	smi_take(fd);
+	return !kt_smi_unended(lines, nlines);
+}
+
+/* Reads what there is, and waits for the end of all that has begun. */
+static void smi_read(int fd)
+{
+	nlines = 0;
+	if (!kt_wait_for(smi_has_ended(fd), KT_WAIT_MS))
+		FAIL("%u of %u lines without an end", kt_smi_unended(lines, nlines), nlines);
 }
 
 /* Each START has its END after it and each END its START before it. */
@@ -180,7 +136,7 @@ static unsigned int check_pairs(void)
 	return n;
 }
 
-static const struct line *find(unsigned int id)
+static const struct kt_smi_event *find(unsigned int id)
 {
 	for (unsigned int i = 0; i < nlines; i++) {
 		if (lines[i].id == id)
@@ -255,7 +211,7 @@ static void run_packet(struct kt_queue *q, const uint32_t *dw, unsigned int n)
 
 static void prefetch_is_told_in_pairs(void)
 {
-	const struct line *l;
+	const struct kt_smi_event *l;
 	void *p;
 	int fd;
 
@@ -317,7 +273,7 @@ static void need_xnack(void)
 static void gpu_fault_is_told(void)
 {
 	uint32_t pkt[KT_SDMA_MAX_DW];
-	const struct line *l;
+	const struct kt_smi_event *l;
 	struct kt_queue q;
 	char *p;
 	int fd;
@@ -349,7 +305,7 @@ static void gpu_fault_is_told(void)
 static void unmap_is_told(void)
 {
 	uint32_t pkt[KT_SDMA_MAX_DW];
-	const struct line *l;
+	const struct kt_smi_event *l;
 	struct kt_queue q;
 	char *p;
 	int fd;
@@ -394,6 +350,7 @@ static void eviction_is_told(void)
 	CHECK_EQ(find(EVICTION)->pid, getpid());
 	CHECK_EQ(find(EVICTION)->trigger, 0);
 	CHECK_EQ(find(RESTORE)->gpu, dev.gpu_id);
+	CHECK_EQ(find(RESTORE)->pid, getpid());
 	CHECK(find(RESTORE)->ns >= find(EVICTION)->ns);
 }
 
@@ -513,7 +470,8 @@ static void clients_are_independent(void)
 	TRY(close(a));
 	smi_read(b);
 	CHECK_EQ(nlines, n);
-	smi_read(c);
+	nlines = 0;
+	CHECK(smi_take(c));
 	CHECK(nlines >= 1 && find(FAULT_START) == &lines[0]);
 }
 
@@ -582,42 +540,6 @@ static void clients_are_limited(void)
 	CHECK(fd >= 0);
 }
 
-static void send_fd(int sock, int fd)
-{
-	char control[CMSG_SPACE(sizeof(fd))] = { 0 }, c = 0;
-	struct iovec iov = { &c, 1 };
-	struct msghdr msg = {
-		.msg_iov = &iov,
-		.msg_iovlen = 1,
-		.msg_control = control,
-		.msg_controllen = sizeof(control),
-	};
-	struct cmsghdr *cmsg = CMSG_FIRSTHDR(&msg);
-
-	cmsg->cmsg_level = SOL_SOCKET;
-	cmsg->cmsg_type = SCM_RIGHTS;
-	cmsg->cmsg_len = CMSG_LEN(sizeof(fd));
-	memcpy(CMSG_DATA(cmsg), &fd, sizeof(fd));
-	CHECK_EQ(sendmsg(sock, &msg, 0), 1);
-}
-
-static int receive_fd(int sock)
-{
-	char control[CMSG_SPACE(sizeof(int))], c;
-	struct iovec iov = { &c, 1 };
-	struct msghdr msg = {
-		.msg_iov = &iov,
-		.msg_iovlen = 1,
-		.msg_control = control,
-		.msg_controllen = sizeof(control),
-	};
-	int fd;
-
-	CHECK_EQ(recvmsg(sock, &msg, 0), 1);
-	memcpy(&fd, CMSG_DATA(CMSG_FIRSTHDR(&msg)), sizeof(fd));
-	return fd;
-}
-
 static int module_users(void)
 {
 	char text[32];
@@ -636,10 +558,11 @@ static void file_holds_the_module(void)
 	pid = TRY(fork());
 	if (!pid) {
 		setup();
-		send_fd(sock[1], smi_open(ALL_EVENTS));
+		CHECK_EQ(kt_send_fd(sock[1], smi_open(ALL_EVENTS)), 0);
 		_exit(0);
 	}
-	fd = receive_fd(sock[0]);
+	fd = kt_receive_fd(sock[0]);
+	CHECK(fd >= 0);
 	TRY(waitpid(pid, NULL, 0));
 	/* The process, which holds it too, is taken apart by a worker. */
 	CHECK(kt_wait_for(module_users() == 1, KT_WAIT_MS));
