@@ -165,8 +165,10 @@ struct hmm_mirror_chunk *hmm_mirror_chunk_alloc(struct hmm_mirror_devmem *mem,
 	chunk = kzalloc(sizeof(*chunk), GFP_KERNEL_ACCOUNT);
 	if (!chunk)
 		return ERR_PTR(-ENOMEM);
+	atomic_inc(&mem->nr_coming);
 	err = alloc_memory(mem, PFN_PHYS((u64)npages), &chunk->addr);
 	if (err) {
+		atomic_dec(&mem->nr_coming);
 		kfree(chunk);
 		return ERR_PTR(err);
 	}
@@ -182,6 +184,7 @@ struct hmm_mirror_chunk *hmm_mirror_chunk_alloc(struct hmm_mirror_devmem *mem,
 	spin_lock(&mem->lock);
 	rb_add(&chunk->node, &mem->chunks, is_before);
 	spin_unlock(&mem->lock);
+	atomic_dec(&mem->nr_coming);
 	trace_hmm_mirror_chunk_alloc(mem, chunk->addr, PFN_PHYS((u64)npages), first_va);
 	return chunk;
 }

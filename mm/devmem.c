@@ -330,5 +330,6 @@ int __init hmm_mirror_devmem_init(void)
 
 void hmm_mirror_devmem_exit(void)
 {
+	hmm_mirror_mover_exit();
 	destroy_workqueue(hmm_mirror_free_wq);
 }

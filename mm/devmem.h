@@ -48,6 +48,7 @@ static_assert(!(HMM_MIRROR_MIGRATE_NPAGES ^ BIT(HMM_MIRROR_WINDOW_ORDER)));
  * @lock: guards @lru, @chunks, and in chunks what they link; innermost
  * @lru: chunks that may be evicted, that used longest ago first
  * @chunks: all chunks by address
+ * @nr_coming: allocations for chunks that are not in @chunks yet
  * @dead: chunks without pages; no lock, as pages are freed anywhere
  * @free_work: gives those back
  * @freed_len: bytes given back so far
@@ -62,6 +63,7 @@ struct hmm_mirror_devmem {
 	spinlock_t lock;	/* lists of chunks */
 	struct list_head lru;
 	struct rb_root chunks;
+	atomic_t nr_coming;
 	struct llist_head dead;
 	struct work_struct free_work;
 	atomic64_t freed_len;
@@ -76,11 +78,12 @@ struct hmm_mirror_devmem {
  * @addr: first byte, in the device's memory
  * @npages: length
  * @first_va: where the window was that it was made for
+ * @made_for: the process that had it made; to be compared only
+ * @shift: address of a page there, less its offset in the anonymous memory
  * @live: pages that are not free, and users of the chunk itself
  * @lru: in mem->lru unless it is being filled, evicted, or empty
  * @node: in mem->chunks
  * @dead: in mem->dead, once @live is 0
- * @made_for: the process that had it made; to be compared only
  */
 struct hmm_mirror_chunk {
 	struct hmm_mirror_devmem *mem;
@@ -88,13 +91,12 @@ struct hmm_mirror_chunk {
 	u64 addr;
 	unsigned int npages;
 	unsigned long first_va;
+	const struct mm_struct *made_for;
+	unsigned long shift;
 	atomic_t live;
 	struct list_head lru;
 	struct rb_node node;
 	struct llist_node dead;
-#ifdef CONFIG_KFDSVM_DEBUG
-	const struct mm_struct *made_for;
-#endif
 };
 
 /**
@@ -103,12 +105,18 @@ struct hmm_mirror_chunk {
  * @from: where they are, NULL: RAM
  * @to: where they go, NULL: RAM
  * @moved: how many did
+ * @by_other: they are moved where another process has them
+ * @first_va: then: the first of them where the account's process had it
+ * @last_va: then: the last
  */
 struct hmm_mirror_party {
 	struct hmm_mirror_resident *res;
 	struct hmm_mirror_devmem *from;
 	struct hmm_mirror_devmem *to;
 	unsigned long moved;
+	bool by_other;
+	unsigned long first_va;
+	unsigned long last_va;
 };
 
 #define HMM_MIRROR_NR_PARTIES	8
@@ -211,6 +219,8 @@ void hmm_mirror_free_work(struct work_struct *work);
 
 /* move.c */
 struct hmm_mirror_mover *hmm_mirror_mover_alloc(unsigned long npages, gfp_t gfp);
+void hmm_mirror_mover_free(struct hmm_mirror_mover *mover, unsigned long npages);
+void hmm_mirror_mover_exit(void);
 void hmm_mirror_mover_init(struct hmm_mirror_mover *mover, unsigned long *src,
 			   unsigned long *dst, struct hmm_mirror_copy *runs);
 void hmm_mirror_mover_drop(struct hmm_mirror_mover *mover, unsigned long i);

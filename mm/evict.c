@@ -20,14 +20,20 @@
 #include "internal.h"
 #include "trace.h"
 
+#include <linux/jiffies.h>
 #include <linux/kfdsvm_compat.h>
 #include <linux/page-flags.h>
 #include <linux/page_ref.h>
 #include <linux/pagemap.h>
 #include <linux/slab.h>
+#include <linux/workqueue.h>
 
 /* Chunks looked at in one round, if they do not go. */
 #define EVICT_NR_TRIES	64
+
+/* How long chunks are waited for that others have in hand, and how often it is looked. */
+#define EVICT_BUSY_JIFFIES	(2 * HZ)
+#define EVICT_LOOK_JIFFIES	max(HZ / 100, 1)
 
 /* The chunk used longest ago that has pages; taken off the lru and counted. */
 static struct hmm_mirror_chunk *take_oldest(struct hmm_mirror_devmem *mem)
@@ -143,6 +149,24 @@ static unsigned long collect(struct hmm_mirror_chunk *chunk, unsigned long *src)
 #endif
 }
 
+/*
+ * Pages that have left by a CPU fault a moment ago, and which that has unlocked but not
+ * let go of yet: found by number they look like pages in use. They are nobody's, their
+ * charge has gone with the contents, and so would a copy of them be: without a memcg, for
+ * whose lru list folio_add_lru() looks for ever on kernels that move folios between memcgs.
+ */
+static void leave_those_gone(unsigned long *src, unsigned long nr)
+{
+	unsigned long i;
+
+	for (i = 0; i < nr; i++) {
+		struct page *page = migrate_pfn_to_page(src[i]);
+
+		if (page && hmm_mirror_page_is_silent(compound_head(page)))
+			src[i] &= ~MIGRATE_PFN_MIGRATE;
+	}
+}
+
 static void chunk_move(struct hmm_mirror_chunk *chunk, struct hmm_mirror_mover *mover,
 		       bool must)
 {
@@ -152,6 +176,7 @@ static void chunk_move(struct hmm_mirror_chunk *chunk, struct hmm_mirror_mover *
 	hmm_mirror_mover_init(mover, src, dst, mover->runs.runs);
 	memset(dst, 0, chunk->npages * sizeof(*dst));
 	mover->args.npages = collect(chunk, src);
+	leave_those_gone(src, mover->args.npages);
 	mover->cause = HMM_MIRROR_MOVE_EVICT;
 	mover->first_va = chunk->first_va;
 	mover->must = must;
@@ -232,9 +257,26 @@ u64 hmm_mirror_evict(struct hmm_mirror_devmem *mem, u64 len, bool all)
 		done |= !all && mover->err == -ENOMEM;
 		cond_resched();
 	}
-	kvfree(mover);
+	hmm_mirror_mover_free(mover, HMM_MIRROR_MIGRATE_NPAGES);
 	flush_work(&mem->free_work);
 	return atomic64_read(&mem->freed_len) - before;
+}
+
+/*
+ * Is a chunk being made, filled, evicted or given back by others? It may go, or be free to
+ * go, soon.
+ */
+static bool is_busy(struct hmm_mirror_devmem *mem)
+{
+	bool busy = atomic_read(&mem->nr_coming) || work_busy(&mem->free_work);
+	struct hmm_mirror_chunk *chunk;
+
+	spin_lock(&mem->lock);
+	chunk = hmm_mirror_chunk_at(mem, 0);
+	for (; chunk && !busy; chunk = hmm_mirror_chunk_next(chunk))
+		busy = list_empty(&chunk->lru);
+	spin_unlock(&mem->lock);
+	return busy;
 }
 
 /**
@@ -244,7 +286,8 @@ u64 hmm_mirror_evict(struct hmm_mirror_devmem *mem, u64 len, bool all)
  *
  * Moves the chunks used longest ago to RAM, whoever's they are, at least one if one can
  * go, and up to all of an aligned 2 MiB. To be called until what is wanted fits or
- * there is nothing left.
+ * there is nothing left. Chunks that others are just filling or evicting are waited for,
+ * for a bounded time, but not by a task that is being killed.
  *
  * Context: process context, sleeps; neither mmap_lock nor a page lock is held, nor a
  * lock that invalidations of any process, ops->free() or callbacks of accounts take.
@@ -254,6 +297,19 @@ u64 hmm_mirror_evict(struct hmm_mirror_devmem *mem, u64 len, bool all)
  */
 u64 hmm_mirror_devmem_evict(struct hmm_mirror_devmem *mem, u64 len)
 {
-	return hmm_mirror_evict(mem, len, false);
+	s64 before = atomic64_read(&mem->freed_len), freed;
+	unsigned long deadline = jiffies + EVICT_BUSY_JIFFIES;
+
+	for (;;) {
+		hmm_mirror_evict(mem, len, false);
+		freed = atomic64_read(&mem->freed_len) - before;
+		if (freed || !is_busy(mem) || time_after(jiffies, deadline))
+			return freed;
+		/* What comes back unmoved tells nobody, hence the looks. */
+		if (wait_event_killable_timeout(mem->empty_wait,
+						atomic64_read(&mem->freed_len) != before,
+						EVICT_LOOK_JIFFIES) < 0)
+			return 0;
+	}
 }
 EXPORT_SYMBOL_NS_GPL(hmm_mirror_devmem_evict, HMM_MIRROR);

@@ -23,9 +23,30 @@
 
 #include <linux/hugetlb.h>
 #include <linux/kfdsvm_compat.h>
+#include <linux/moduleparam.h>
 #include <linux/percpu_counter.h>
 #include <linux/slab.h>
 #include <linux/userfaultfd_k.h>
+
+/*
+ * Off: 7.3's zap_huge_pmd() takes the migration entry of a device's huge page for the page
+ * itself, and drops a reference and a mapping that the entry does not have. So a page that
+ * is on its way back while one of its processes unmaps it (munmap, exit, MADV_DONTNEED) is
+ * freed under the move:
+ *
+ *   move to RAM, any process             another process that maps it
+ *     migration entries in both
+ *     rmap and references dropped
+ *                                          zap: drops them once more
+ *     copies, and finds it free
+ *
+ * No lock that a module can take keeps all processes from that. Small pages have no such
+ * fault; a window of them is one copy and one mapping in the device all the same.
+ */
+static bool huge;
+module_param(huge, bool, 0644);
+MODULE_PARM_DESC(huge,
+		 "Move huge pages as one (off: the kernel can lose one that is unmapped meanwhile)");
 
 /**
  * struct part - what of a window lies in one VMA
@@ -157,7 +178,8 @@ static unsigned long select_flags(const struct hmm_mirror_devmem *mem,
 		flags |= MIGRATE_VMA_SELECT_DEVICE_PRIVATE |
 			 MIGRATE_VMA_SELECT_DEVICE_COHERENT;
 	/* Huge pages of coherent memory could not be collected to come back. */
-	if (mem->kind == HMM_MIRROR_DEVMEM_PRIVATE && part->can_compound &&
+	if (READ_ONCE(huge) && mem->kind == HMM_MIRROR_DEVMEM_PRIVATE &&
+	    part->can_compound &&
 	    part_npages(part) == HMM_MIRROR_MIGRATE_NPAGES)
 		flags |= HMM_MIRROR_SELECT_COMPOUND;
 	return flags;
@@ -177,6 +199,7 @@ static int part_move(struct hmm_mirror_migrate *req, const struct part *part,
 	vma = vma_lookup(mirror->mm, part->first_va);
 	if (vma && vma_can_move(vma) && part->last_va < vma->vm_end) {
 		mover->args.vma = vma;
+		mover->chunk->shift = vma->vm_start - (vma->vm_pgoff << PAGE_SHIFT);
 		err = migrate_vma_setup(&mover->args);
 		if (!err) {
 			provide_all(mover);
@@ -214,9 +237,7 @@ static int part_try(struct hmm_mirror_migrate *req, struct hmm_mirror_devmem *me
 		err = PTR_ERR(chunk);
 		goto out_free;
 	}
-#ifdef CONFIG_KFDSVM_DEBUG
 	chunk->made_for = req->mirror->mm;
-#endif
 	mover->args.start = part->first_va;
 	mover->args.end = part->last_va + 1;
 	mover->args.pgmap_owner = mem->desc.owner;
@@ -233,7 +254,7 @@ static int part_try(struct hmm_mirror_migrate *req, struct hmm_mirror_devmem *me
 	req->there += mover->moved;
 	*no_peer = mover->no_peer;
 out_free:
-	kvfree(mover);
+	hmm_mirror_mover_free(mover, window.npages);
 	return err;
 }
 

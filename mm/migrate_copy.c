@@ -62,6 +62,31 @@ static int copy_ram(const struct hmm_mirror_devmem *mem, struct hmm_mirror_runs 
 	return err;
 }
 
+/* Pages that were never touched: nobody's data may be there. */
+static int clear_new(struct hmm_mirror_mover *mover)
+{
+	const struct hmm_mirror_devmem_desc *desc = &mover->to->desc;
+	struct hmm_mirror_runs *runs = &mover->runs;
+	unsigned long i, n;
+	int err = 0;
+
+	runs->nr = 0;
+	for (i = 0; i < mover->args.npages; i += n) {
+		struct page *dst = migrate_pfn_to_page(mover->args.dst[i]);
+		u64 addr;
+
+		n = hmm_mirror_entry_npages(mover->args.dst[i]);
+		if (!dst || migrate_pfn_to_page(mover->args.src[i]))
+			continue;
+		addr = hmm_mirror_page_addr(mover->to, dst);
+		hmm_mirror_runs_add(runs, addr, addr, n << PAGE_SHIFT);
+	}
+	for (i = 0; !err && i < runs->nr; i++)
+		err = desc->ops->clear(desc->priv, runs->runs[i].dev_addr,
+				       runs->runs[i].len);
+	return err;
+}
+
 /* The device whose page it is, or NULL for RAM and for nothing. */
 static struct hmm_mirror_devmem *page_mem(struct page *page)
 {
@@ -171,5 +196,6 @@ int hmm_mirror_mover_copy(struct hmm_mirror_mover *mover)
 	if (err || !mover->to)
 		return err;
 	build_runs(mover, NULL, mover->to);
-	return copy_ram(mover->to, &mover->runs, HMM_MIRROR_COPY_TO_DEVICE);
+	err = copy_ram(mover->to, &mover->runs, HMM_MIRROR_COPY_TO_DEVICE);
+	return err ?: clear_new(mover);
 }

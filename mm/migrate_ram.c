@@ -18,8 +18,52 @@
 #include <linux/page-flags.h>
 #include <linux/pagemap.h>
 #include <linux/slab.h>
+#include <linux/wait.h>
 
 #ifdef CONFIG_KFDSVM_DEBUG
+/*
+ * A point at which a test holds a CPU fault: its window is collected, all page locks and
+ * mmap_lock or the VMA's lock are held, nothing is copied yet.
+ */
+static unsigned long hold_fault_va;
+static atomic_t held_faults = ATOMIC_INIT(0);
+static DECLARE_WAIT_QUEUE_HEAD(hold_wait);
+
+static int hold_fault_set(const char *text, const struct kernel_param *kp)
+{
+	int err = param_set_ulong(text, kp);
+
+	wake_up_all(&hold_wait);
+	return err;
+}
+
+static const struct kernel_param_ops hold_fault_ops = {
+	.set = hold_fault_set,
+	.get = param_get_ulong,
+};
+
+module_param_cb(hold_fault_va, &hold_fault_ops, &hold_fault_va, 0600);
+MODULE_PARM_DESC(hold_fault_va,
+		 "CPU faults in this page wait until it is another one, or for a fatal signal (test only)");
+module_param_named(held_faults, held_faults.counter, int, 0400);
+MODULE_PARM_DESC(held_faults, "CPU faults that wait for hold_fault_va");
+
+static bool is_held(unsigned long va)
+{
+	unsigned long hold_va = READ_ONCE(hold_fault_va);
+
+	return hold_va && (hold_va & PAGE_MASK) == (va & PAGE_MASK);
+}
+
+static void hold_fault(const struct vm_fault *vmf)
+{
+	if (!is_held(vmf->address))
+		return;
+	atomic_inc(&held_faults);
+	wait_event_killable(hold_wait, !is_held(vmf->address));
+	atomic_dec(&held_faults);
+}
+
 static bool break_fault_window;
 module_param(break_fault_window, bool, 0644);
 MODULE_PARM_DESC(break_fault_window,
@@ -31,6 +75,10 @@ static bool is_refused(const struct vm_fault *vmf)
 	       hmm_mirror_page_chunk(vmf->page)->made_for != vmf->vma->vm_mm;
 }
 #else
+static void hold_fault(const struct vm_fault *vmf)
+{
+}
+
 static bool is_refused(const struct vm_fault *vmf)
 {
 	return false;
@@ -252,7 +300,7 @@ int hmm_mirror_window_to_ram(struct hmm_mirror_migrate *req, unsigned long first
 		if (err)
 			break;
 	}
-	kvfree(mover);
+	hmm_mirror_mover_free(mover, window.npages);
 	return err;
 }
 
@@ -315,6 +363,7 @@ static vm_fault_t fault_move(struct vm_fault *vmf, struct hmm_mirror_mover *move
 	index = (vmf->address - mover->args.start) >> PAGE_SHIFT;
 	if (migrate_vma_setup(&mover->args))
 		return VM_FAULT_SIGBUS;
+	hold_fault(vmf);
 	hmm_mirror_mover_to_ram(mover, index);
 	/* If it did not move without an error, the CPU faults again. */
 	if (!mover->err)
@@ -372,7 +421,7 @@ vm_fault_t hmm_mirror_cpu_fault(struct vm_fault *vmf)
 	if (!mover)
 		return is_huge_fault(vmf) ? VM_FAULT_OOM : fault_move_one(vmf);
 	ret = fault_move(vmf, mover, npages);
-	kvfree(mover);
+	hmm_mirror_mover_free(mover, npages);
 	/* What others of the window lack is no reason to fail this one. */
 	if (ret && npages > 1 && !is_huge_fault(vmf))
 		ret = fault_move_one(vmf);

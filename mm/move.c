@@ -44,6 +44,7 @@
 #include <linux/device.h>
 #include <linux/moduleparam.h>
 #include <linux/pagemap.h>
+#include <linux/percpu.h>
 #include <linux/slab.h>
 
 #ifdef CONFIG_KFDSVM_DEBUG
@@ -76,27 +77,60 @@ void hmm_mirror_mover_init(struct hmm_mirror_mover *mover, unsigned long *src,
 	mover->runs.runs = runs;
 }
 
+/*
+ * The arrays of a window of 2 MiB are large, and kernels that clear all that is allocated
+ * take for that as long as for the rest of a move of a huge page. One is kept for each CPU;
+ * it is nobody's, so it is not charged.
+ */
+static DEFINE_PER_CPU(struct hmm_mirror_mover *, spare_mover);
+
 /**
  * hmm_mirror_mover_alloc - a move with its arrays
  * @npages: of the window
  * @gfp: how hard to try
  *
- * Return: the object, for kvfree(), or NULL.
+ * Return: the object, for hmm_mirror_mover_free(), or NULL.
  */
 struct hmm_mirror_mover *hmm_mirror_mover_alloc(unsigned long npages, gfp_t gfp)
 {
-	struct hmm_mirror_mover *mover;
+	struct hmm_mirror_mover *mover = NULL;
 	struct hmm_mirror_copy *runs;
 	unsigned long *pfns;
 
-	mover = kvmalloc(sizeof(*mover) + npages * (sizeof(*runs) + 2 * sizeof(*pfns)),
-			 gfp);
+	if (npages == HMM_MIRROR_MIGRATE_NPAGES) {
+		mover = this_cpu_xchg(spare_mover, NULL);
+		gfp &= ~__GFP_ACCOUNT;
+	}
+	if (!mover)
+		mover = kvmalloc(sizeof(*mover) +
+				 npages * (sizeof(*runs) + 2 * sizeof(*pfns)), gfp);
 	if (!mover)
 		return NULL;
 	runs = (struct hmm_mirror_copy *)(mover + 1);
 	pfns = (unsigned long *)(runs + npages);
 	hmm_mirror_mover_init(mover, pfns, pfns + npages, runs);
 	return mover;
+}
+
+/**
+ * hmm_mirror_mover_free - a move is over
+ * @mover: of hmm_mirror_mover_alloc(), or NULL
+ * @npages: it was made for
+ */
+void hmm_mirror_mover_free(struct hmm_mirror_mover *mover, unsigned long npages)
+{
+	if (mover && npages == HMM_MIRROR_MIGRATE_NPAGES)
+		mover = this_cpu_xchg(spare_mover, mover);
+	kvfree(mover);
+}
+
+/* Nothing moves any more. */
+void hmm_mirror_mover_exit(void)
+{
+	int cpu;
+
+	for_each_possible_cpu(cpu)
+		kvfree(per_cpu(spare_mover, cpu));
 }
 
 /* A page provided is not needed after all. */
@@ -139,6 +173,30 @@ static struct hmm_mirror_party *get_party(struct hmm_mirror_mover *mover,
 	return party;
 }
 
+/*
+ * Note for the account that a page leaves where its process had it, which is not where it
+ * is here if that is another process. Once a page has left nobody can tell any more.
+ */
+static void note_home(const struct hmm_mirror_mover *mover,
+		      const struct hmm_mirror_chunk *chunk, struct page *page,
+		      struct hmm_mirror_party *leave)
+{
+	struct folio *folio = page_folio(page);
+	unsigned long first_va, last_va;
+
+	if (!mover->args.vma || mover->args.vma->vm_mm == chunk->made_for)
+		return;
+	first_va = (folio->index << PAGE_SHIFT) + chunk->shift;
+	last_va = first_va + folio_size(folio) - 1;
+	if (!leave->by_other) {
+		leave->by_other = true;
+		leave->first_va = first_va;
+		leave->last_va = last_va;
+	}
+	leave->first_va = min(leave->first_va, first_va);
+	leave->last_va = max(leave->last_va, last_va);
+}
+
 /* Counts pages that come from @page, which may be NULL. False: too many parties. */
 static bool count_pages(struct hmm_mirror_mover *mover, struct page *page,
 			unsigned long npages)
@@ -159,6 +217,9 @@ static bool count_pages(struct hmm_mirror_mover *mover, struct page *page,
 		leave = get_party(mover, chunk->res, chunk->mem, NULL);
 		if (!leave)
 			return false;
+		/* Before the first is told. */
+		if (!npages)
+			note_home(mover, chunk, page, leave);
 	}
 	if (mover->to) {
 		come = get_party(mover, mover->res, NULL, mover->to);
@@ -192,8 +253,11 @@ static void tell(struct hmm_mirror_mover *mover, unsigned int i, bool end)
 		.cause = mover->cause,
 		.from = party->from ? party->from->desc.priv : NULL,
 		.to = party->to ? party->to->desc.priv : NULL,
-		.first_va = mover->first_va,
-		.npages = mover_npages(mover),
+		.by_other = party->by_other,
+		.first_va = party->by_other ? party->first_va : mover->first_va,
+		.npages = party->by_other ?
+			  (party->last_va + 1 - party->first_va) >> PAGE_SHIFT :
+			  mover_npages(mover),
 		.moved = party->moved,
 		.err = end && party->moved < mover_npages(mover) ? mover->err : 0,
 		.tag = mover->tag,

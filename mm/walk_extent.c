@@ -61,6 +61,8 @@
 #include <linux/pgtable.h>
 #include <asm/cpufeature.h>
 
+#include "private.h"
+
 #define SCAN_NR_TABLES	8
 
 #define TABLE_BITS	((u64)(_PAGE_PRESENT | _PAGE_USER))
@@ -80,6 +82,7 @@ enum entry {
 	ENTRY_GOOD,	/* makes an extent */
 	ENTRY_DAX,	/* the same, where entries of DAX look different */
 	ENTRY_ZERO,	/* the zero page */
+	ENTRY_PRIVATE,	/* the client's private memory, and good enough */
 	ENTRY_HOLE,	/* nothing there, and nothing wanted */
 	ENTRY_MISSING,	/* to be faulted in */
 	ENTRY_ODD,	/* for the kernel's way to say */
@@ -169,12 +172,65 @@ static void add_hole(struct scan *scan, unsigned long end_va)
 			    (end_va - scan->sink->va) >> PAGE_SHIFT);
 }
 
+/*
+ * Memory of others is for the kernel's way, as is what is to be copied before it can be
+ * written.
+ */
+static bool is_good_private(const struct scan *scan,
+			    const struct hmm_mirror_private *page)
+{
+	return (page->write || scan->req != HMM_MIRROR_REQ_WRITE) &&
+	       hmm_mirror_classes_ask(scan->classes, page->pfn) &
+		       HMM_MIRROR_EXT_PRIVATE;
+}
+
+static unsigned int private_flags(const struct hmm_mirror_private *page)
+{
+	return HMM_MIRROR_EXT_VALID | (page->write ? HMM_MIRROR_EXT_WRITE : 0);
+}
+
+/* The run of pages in private memory that @entry begins. */
+static void add_private_run(struct scan *scan, const u64 *entry, unsigned long end_va)
+{
+	unsigned long max = (end_va - scan->sink->va) >> PAGE_SHIFT, n = 1;
+	struct hmm_mirror_private page;
+	u64 value = READ_ONCE(*entry);
+
+	/* It may have changed since it was looked at: then it is looked at again. */
+	if (!hmm_mirror_private_small(&page, value) || !is_good_private(scan, &page))
+		return;
+	while (n < max && READ_ONCE(entry[n]) == value + n * page.step)
+		n++;
+	hmm_mirror_add_leaves(scan->sink, scan->classes, private_flags(&page),
+			      page.pfn, n);
+}
+
+/* Return: it was an entry of 2 MiB in private memory, up to @end_va. */
+static bool add_private_huge(struct scan *scan, u64 value, unsigned long end_va)
+{
+	unsigned long va = scan->sink->va;
+	struct hmm_mirror_private page;
+
+	if (!scan->classes->owner || !hmm_mirror_private_huge(&page, value) ||
+	    !is_good_private(scan, &page))
+		return false;
+	hmm_mirror_add_leaves(scan->sink, scan->classes,
+			      private_flags(&page) | HMM_MIRROR_EXT_HUGE,
+			      page.pfn + ((va & ~PMD_MASK) >> PAGE_SHIFT),
+			      (end_va - va) >> PAGE_SHIFT);
+	return true;
+}
+
 static enum entry what_is(const struct scan *scan, u64 value)
 {
 	if (!(value & _PAGE_PRESENT)) {
+		struct hmm_mirror_private page;
+
 		/* It may be device private memory, which stays if it is the client's. */
 		if (value && scan->classes->owner)
-			return ENTRY_ODD;
+			return hmm_mirror_private_small(&page, value) &&
+			       is_good_private(scan, &page) ?
+				       ENTRY_PRIVATE : ENTRY_ODD;
 		return scan->req ? ENTRY_MISSING : ENTRY_HOLE;
 	}
 	if ((value & scan->small.look) == scan->small.want)
@@ -247,6 +303,9 @@ static bool scan_small(struct scan *scan, const u64 *table, unsigned long end_va
 					    HMM_MIRROR_EXT_ZERO,
 					    (value & scan->small.pfn_mask) >> PAGE_SHIFT,
 					    1);
+			break;
+		case ENTRY_PRIVATE:
+			add_private_run(scan, entry, end_va);
 			break;
 		case ENTRY_HOLE:
 			add_hole(scan, run_end(scan, entry, sink->va, end_va,
@@ -330,7 +389,10 @@ static bool scan_huge(struct scan *scan, const u64 *table, unsigned long end_va)
 					next_va))
 				return false;
 		} else if (!is_huge_leaf(scan, value)) {
-			if (!skip_huge(scan, value, next_va))
+			if (!add_private_huge(scan, value, next_va) &&
+			    !skip_huge(scan, value, next_va))
+				return false;
+			if (sink->full)
 				return false;
 		}
 	}

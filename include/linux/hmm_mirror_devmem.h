@@ -46,11 +46,14 @@ enum hmm_mirror_devmem_kind {
 
 /**
  * struct hmm_mirror_devmem_ops - what the owner of the memory provides
- * @alloc: make @len bytes available, a multiple of the page size, consecutive, filled
- *	with zeros, at an address below the length; 2 MiB are aligned to 2 MiB. May sleep
- *	and allocate; no mmap_lock and no page lock is held. -ENOMEM: full (then chunks
+ * @alloc: make @len bytes available, a multiple of the page size, consecutive, at an
+ *	address below the length; 2 MiB are aligned to 2 MiB. What stands in them does not
+ *	matter: each page is copied to or cleared before anybody sees it. May sleep and
+ *	allocate; no mmap_lock and no page lock is held. -ENOMEM: full (then chunks
  *	are evicted and it is called again); other errors are passed on.
  * @free: give an allocation back. From a worker; may sleep.
+ * @clear: fill @len bytes at @addr with zeros, rules of @copy: for pages that were never
+ *	touched
  * @copy: copy and wait for the end, for a bounded time. Page locks are held: it must
  *	not wait for a page, nor for anything that does, nor allocate with reclaim.
  *	Many calls may run at once. 0 or an error; after an error nothing has moved.
@@ -60,6 +63,7 @@ enum hmm_mirror_devmem_kind {
 struct hmm_mirror_devmem_ops {
 	int (*alloc)(void *priv, u64 len, u64 *addr);
 	void (*free)(void *priv, u64 addr, u64 len);
+	int (*clear)(void *priv, u64 addr, u64 len);
 	int (*copy)(void *priv, enum hmm_mirror_copy_dir dir,
 		    const struct hmm_mirror_copy *runs, unsigned int nr);
 	int (*copy_peer)(void *priv, void *src, const struct hmm_mirror_copy *runs,
@@ -103,7 +107,9 @@ enum hmm_mirror_move_cause {
  * @cause: why
  * @from: the device they leave (its desc.priv), NULL: RAM
  * @to: the device they go to, NULL: RAM
- * @first_va: first byte of the window. For _EVICT where it was when it came
+ * @by_other: through another process than that of the account, which shares the pages
+ * @first_va: first byte of the window; where it was when it came: for _EVICT, and if
+ *	@by_other
  * @npages: pages of the window
  * @moved: at the end: pages that did move
  * @err: at the end: why others did not, or 0
@@ -113,6 +119,7 @@ struct hmm_mirror_move {
 	enum hmm_mirror_move_cause cause;
 	void *from;
 	void *to;
+	bool by_other;
 	unsigned long first_va;
 	unsigned long npages;
 	unsigned long moved;

@@ -67,9 +67,32 @@ struct kfd_svm_span {
 };
 
 /**
+ * struct kfd_svm_pt_run - leaves of a page table that differ in consecutive addresses only
+ * @va: first byte
+ * @len: bytes
+ * @addr: as of pt_map()
+ * @flags: KFD_SVM_PTE_*
+ * @vram_gpu_id: without SYSTEM, the GPU (desc.gpu_id) whose VRAM it is; 0: it is nobody's
+ * @leaf_lg2: log2 of the bytes of a leaf
+ * @fragment_lg2: log2 of the bytes of the largest piece a TLB may keep as one entry
+ * @object: a memory object's, not SVM's
+ */
+struct kfd_svm_pt_run {
+	u64 va;
+	u64 len;
+	u64 addr;
+	u32 flags;
+	u32 vram_gpu_id;
+	u8 leaf_lg2;
+	u8 fragment_lg2;
+	bool object;
+};
+
+/**
  * struct kfd_svm_gpu_ops - what a GPU can do for the core
  *
- * The first argument is what kfd_svm_bind_vm() was given. All ops are required.
+ * The first argument is what kfd_svm_bind_vm() was given. All ops are required but for
+ * those marked (optional).
  * Those marked (atomic) run with update_lock held: they do not sleep, allocate,
  * fail, or take a lock that is ever held around a call into the core.
  *
@@ -96,10 +119,14 @@ struct kfd_svm_span {
  * @va_busy: does a memory object (not SVM) occupy addresses of the span on this
  *	GPU? If so, the span becomes the part taken by the object met first.
  *	Atomic, and any lock of the core may be held, mmap_lock too.
- * @vram_alloc: take len bytes of VRAM for migrated memory, consecutive and filled with
- *	zeros; 2 MiB are aligned to 2 MiB. op_lock may be held, no mmap_lock, no page
- *	lock. Returns 0; -ENOMEM: full, the core evicts and asks again; another error.
+ * @pt_next: (optional, atomic) read the page tables for debugfs: the first run at or
+ *	behind va, cut at it; a longer one may be told in pieces. False: there is none.
+ * @vram_alloc: take len bytes of VRAM for migrated memory, consecutive; 2 MiB are aligned
+ *	to 2 MiB. What stands in them does not matter: what is not copied to is cleared
+ *	before a GPU sees it. op_lock may be held, no mmap_lock, no page lock. Returns 0;
+ *	-ENOMEM: full, the core evicts and asks again; another error.
  * @vram_free: give it back. May sleep.
+ * @vram_clear: fill len bytes at addr with zeros, rules of vram_copy
  * @vram_copy: copy between VRAM and system memory, and wait for the end for a bounded
  *	time. Page locks and mmap_lock are held: it waits for no page and allocates
  *	nothing with reclaim. Many may run at once. 0 or an error: nothing has moved.
@@ -119,19 +146,28 @@ struct kfd_svm_gpu_ops {
 	void (*quiesce)(void *vm);
 	void (*resume)(void *vm);
 	bool (*va_busy)(void *vm, struct kfd_svm_span *span);
+	bool (*pt_next)(void *vm, u64 va, struct kfd_svm_pt_run *run);
 	int (*vram_alloc)(void *gpu, u64 len, u64 *addr);
 	void (*vram_free)(void *gpu, u64 addr, u64 len);
+	int (*vram_clear)(void *gpu, u64 addr, u64 len);
 	int (*vram_copy)(void *gpu, enum hmm_mirror_copy_dir dir,
 			 const struct hmm_mirror_copy *runs, unsigned int nr);
 	int (*vram_copy_peer)(void *gpu, void *src_gpu,
 			      const struct hmm_mirror_copy *runs, unsigned int nr);
 };
 
+/* What a graphics core's version leaves open about memory types. */
+#define KFD_SVM_GC_APU		BIT(0)	/* system memory is its own memory */
+#define KFD_SVM_GC_NODES	BIT(1)	/* an APU's memory is in several NUMA nodes */
+#define KFD_SVM_GC_CPU_LINK	BIT(2)	/* the CPU reaches its VRAM over the link */
+#define KFD_SVM_GC_REV0		BIT(3)	/* first revision of the silicon */
+
 /**
  * struct kfd_svm_gpu_desc - a GPU as it registers
  * @gpu_id: the id user space names it by; not 0, unique
  * @dma_dev: the device that accesses system memory, 64-bit DMA mask
  * @gc_version: IP version of the graphics core, major << 16 | minor << 8 | rev
+ * @gc_traits: KFD_SVM_GC_*
  * @svm_capable: SVM works on it
  * @xnack_capable: it can replay faults (noretry is 0)
  * @vram_len: bytes of VRAM that memory can migrate to, 0: none
@@ -146,6 +182,7 @@ struct kfd_svm_gpu_desc {
 	u32 gpu_id;
 	struct device *dma_dev;
 	u32 gc_version;
+	u32 gc_traits;
 	bool svm_capable;
 	bool xnack_capable;
 	u64 vram_len;
@@ -302,7 +339,7 @@ struct kfd_svm_counters {
 	u64 restores;
 };
 
-/* A GPU's life. unregister: no process has it attached any more. ERR_PTR. */
+/* A GPU's life. unregister: also while processes have it attached. ERR_PTR. */
 struct kfd_svm_gpu *kfd_svm_gpu_register(const struct kfd_svm_gpu_desc *desc);
 void kfd_svm_gpu_unregister(struct kfd_svm_gpu *gpu);
 const char *kfd_svm_gpu_vram_mode(const struct kfd_svm_gpu *gpu,

@@ -59,10 +59,11 @@ struct conf_group {
 	const struct conf_group var = { table, KT_ARRAY_SIZE(table) }
 
 extern const struct conf_group around_group, attr_group, bigfile_group,
-	charge_group, errno_group, evict_group, exception_group, fork_group, hive_group,
+	charge_group, defects_life_group, defects_map_group, errno_group, evict_group,
+	exception_group, fork_group, hive_group,
 	idle_group, isolation_group, kfdtest_group, kfdtest_vram_group, life_group,
-	limits_group, migrate_group, migrate_fork_group, migrate_nth_group,
-	migrate_race_group, mm_group, nth_group, owner_group, overlap_group, race_group,
+	limits_group, migrate_group, migrate_cow_group, migrate_fork_group,
+	migrate_nth_group, migrate_others_group, migrate_race_group, mm_group, nth_group, owner_group, overlap_group, race_group,
 	residency_group, ring_group, sdma_group, smi_group, stay_group, struct_group,
 	vram_group, wait_group, xnack_group;
 

@@ -2,7 +2,7 @@
 /* Limits of a process: reaching one is an errno, and what is freed comes back. */
 #include <sys/mman.h>
 
-#include "conf.h"
+#include "vram.h"
 
 #define MAX_TRIES 4096
 
@@ -72,14 +72,6 @@ static int alloc_vram(uint64_t len, uint64_t *handle)
 
 	/* Address 0: no GPU address yet, so none is used up. */
 	return kt_bo_ioctl(&gpu, 0, len, KFD_IOC_ALLOC_MEM_FLAGS_VRAM, &offset, handle);
-}
-
-static uint64_t vram_available(void)
-{
-	struct kfd_ioctl_get_available_memory_args args = { .gpu_id = gpu.gpu_id };
-
-	expect_ok(kt_ioctl(gpu.kfd, AMDKFD_IOC_AVAILABLE_MEMORY, &args));
-	return args.available;
 }
 
 static void vram_exhaustion_is_ENOMEM(void **state)

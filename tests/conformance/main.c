@@ -14,7 +14,9 @@ static const struct conf_group *const groups[] = {
 	&bigfile_group, &fork_group, &exception_group, &isolation_group, &life_group,
 	&limits_group, &ring_group, &race_group, &residency_group, &wait_group,
 	&nth_group, &idle_group, &around_group, &charge_group, &kfdtest_vram_group,
+	&defects_life_group, &defects_map_group,
 	&vram_group, &stay_group, &migrate_group, &migrate_race_group, &migrate_fork_group,
+	&migrate_cow_group, &migrate_others_group,
 	&evict_group, &hive_group, &smi_group, &migrate_nth_group,
 };
 

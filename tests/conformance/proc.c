@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/uio.h>
 #include <sys/wait.h>
@@ -119,7 +120,32 @@ void exec_self(const char *what, const char *arg1, const char *arg2)
 	_exit(127);
 }
 
-/* What runs after execve(): see owner.c and life.c. Exit code 0: as expected. */
+/* Memory of this program moves; does @fd, of the program before, tell of it? */
+static int hears(int fd, int node, bool something)
+{
+	const size_t len = 32 * KT_PAGE;
+	char *p, text[128];
+	uint64_t in = 0;
+
+	conf_run.xnack = CONF_XNACK_ANY;
+	conf_run.node = node;
+	child_check(gpu_reopen_in_child() == 0);
+	p = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	child_check(p != MAP_FAILED);
+	memset(p, 1, len);
+	child_check(kt_svm_set1(gpu.kfd, p, len, KFD_SVM_ATTR_PREFETCH_LOC,
+				gpu.gpu_id) == 0);
+	child_check(kt_counter(&gpu, "page_in", &in) == 0 && in);
+	if (something) {
+		child_check(read(fd, text, sizeof(text)) > 0);
+		return 0;
+	}
+	child_check(read(fd, text, sizeof(text)) == -1);
+	child_check(errno == EAGAIN);
+	return 0;
+}
+
+/* What runs after execve(): see owner.c, life.c, smi.c. Exit code 0: as expected. */
 int exec_helper_main(int argc, char **argv)
 {
 	int32_t mode = -1;
@@ -142,6 +168,10 @@ int exec_helper_main(int argc, char **argv)
 		child_check(ret == -EBADF);
 		return 0;
 	}
+	if (!strcmp(argv[0], "fd-has-nothing-to-read"))
+		return hears(fd, atoi(argv[2]), false);
+	if (!strcmp(argv[0], "fd-has-something-to-read"))
+		return hears(fd, atoi(argv[2]), true);
 	if (!strcmp(argv[0], "reopen")) {
 		conf_run.xnack = CONF_XNACK_ANY;
 		conf_run.node = atoi(argv[1]);

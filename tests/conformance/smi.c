@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* SMI events of memory that moves (kfd-svm-semantics.md 1.7). */
+#include <fcntl.h>
 #include <poll.h>
 #include <sys/mman.h>
 
@@ -291,7 +292,126 @@ static void smi_tells_of_ones_own_process_only(void **state)
 	assert_true(read(smi, text, sizeof(text)) > 0);
 }
 
+/* ---- whose addresses, and how far ---- */
+
+static struct chan chan;
+static char *mem;
+
+/* Elsewhere than its parent has it. */
+static int moves_and_touches(void *arg)
+{
+	char *p;
+
+	(void)arg;
+	p = mremap(mem, LEN, LEN, MREMAP_MAYMOVE | MREMAP_FIXED,
+		   mmap(NULL, LEN, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+	child_check(p != MAP_FAILED && p != mem);
+	child_is_ready(&chan);
+	child_check(words_are(p, LEN, 1));
+	return 0;
+}
+
+/* A child that shares the memory brings it back: at the address the parent knows. */
+static void smi_tells_ones_own_addresses_of_a_childs_access(void **state)
+{
+	pid_t pid;
+
+	(void)state;
+	gpu_open_queue();
+	mem = vram_filled(LEN, 1);
+	pid = spawn_ready(&chan, moves_and_touches, NULL);
+	listen_to(BIT_OF(START) | BIT_OF(END));
+	finish_child(&chan, pid);
+	expect_in_vram(mem, LEN, 0);
+	assert_true(kt_wait_for(count(START) == count(END) && count(END), KT_WAIT_MS));
+	/* Its address decides how much comes at once. */
+	for (unsigned int i = 0; i < nevents; i++) {
+		assert_in_range(events[i].page, (uintptr_t)mem / KT_PAGE,
+				(uintptr_t)mem / KT_PAGE + PAGES - 1);
+		assert_in_range(events[i].page + events[i].npages,
+				(uintptr_t)mem / KT_PAGE + 1, (uintptr_t)mem / KT_PAGE + PAGES);
+	}
+	expect_told(KFD_MIGRATE_TRIGGER_PAGEFAULT_CPU, gpu.gpu_id, 0);
+	expect_words(mem, LEN, 1);
+}
+
+#define UNMAP KFD_SMI_EVENT_UNMAP_FROM_GPU
+
+/* A munmap() of much takes from the GPU what is registered in it and mapped. */
+static void smi_tells_what_the_gpu_loses_range_by_range(void **state)
+{
+	char *p;
+
+	(void)state;
+	gpu_open_queue();
+	p = vram_map(4 * LEN);
+	fill_words(p, 4 * LEN, 1);
+	set_attr(p, LEN, KFD_SVM_ATTR_PREFERRED_LOC, KFD_SVM_LOC_SYSMEM);
+	set_attr(p + 2 * LEN, LEN, KFD_SVM_ATTR_PREFERRED_LOC, KFD_SVM_LOC_SYSMEM);
+	vram_register(p, LEN);
+	vram_register(p + 2 * LEN, LEN);
+	gpu_expect_words(p, LEN, 1);
+	gpu_expect_words(p + 2 * LEN, LEN, seed_at(1, 2 * LEN));
+	listen_to(BIT_OF(UNMAP));
+	assert_int_equal(munmap(p + LEN / 2, 4 * LEN - LEN / 2), 0);
+	assert_true(kt_wait_for(count(UNMAP) >= 2, KT_WAIT_MS));
+	assert_int_equal(count(UNMAP), 2);
+	assert_int_equal(events[0].page, (uintptr_t)(p + LEN / 2) / KT_PAGE);
+	assert_int_equal(events[0].npages, PAGES / 2);
+	assert_int_equal(events[1].page, (uintptr_t)(p + 2 * LEN) / KT_PAGE);
+	assert_int_equal(events[1].npages, PAGES);
+	gpu_expect_words(p, LEN / 2, 1);
+}
+
+/* ---- execve() ---- */
+
+/* Listens as another user if @arg is one, and becomes a program of the one it was. */
+static int listens_and_execs(void *arg)
+{
+	uid_t user = *(uid_t *)arg;
+	struct kfd_ioctl_smi_events_args args;
+	uint64_t mask = BIT_OF(START) | BIT_OF(END);
+	char fd[16], node[16];
+
+	child_check(gpu_reopen_in_child() == 0);
+	args = (struct kfd_ioctl_smi_events_args){ .gpuid = gpu.gpu_id };
+	child_check(seteuid(user) == 0);
+	child_check(kt_ioctl(gpu.kfd, AMDKFD_IOC_SMI_EVENTS, &args) == 0);
+	child_check(seteuid(getuid()) == 0);
+	child_check(write((int)args.anon_fd, &mask, sizeof(mask)) == sizeof(mask));
+	child_check(fcntl((int)args.anon_fd, F_SETFD, 0) == 0);
+	snprintf(fd, sizeof(fd), "%u", args.anon_fd);
+	snprintf(node, sizeof(node), "%u", gpu.node);
+	exec_self(user == getuid() ? "fd-has-something-to-read" : "fd-has-nothing-to-read",
+		  fd, node);
+	return 1;
+}
+
+/* Whoever starts a program can listen to it. */
+static void smi_tells_of_the_program_after_exec(void **state)
+{
+	uid_t user = getuid();
+
+	(void)state;
+	gpu_open();
+	expect_child_ok(spawn(listens_and_execs, &user));
+}
+
+static void smi_tells_nothing_of_a_program_with_other_privileges(void **state)
+{
+	uid_t user = 65534;
+
+	(void)state;
+	gpu_open();
+	expect_child_ok(spawn(listens_and_execs, &user));
+}
+
 static const struct conf_case cases[] = {
+	CASE(smi_tells_ones_own_addresses_of_a_childs_access, CONF_BOTH | CONF_FAULT_BACK),
+	CASE(smi_tells_what_the_gpu_loses_range_by_range, CONF_BOTH),
+	CASE(smi_tells_of_the_program_after_exec, CONF_ONCE | CONF_VRAM),
+	CASE(smi_tells_nothing_of_a_program_with_other_privileges,
+	     CONF_ONCE | CONF_VRAM | CONF_ROOT),
 	CASE(kfdtest_HMMProfilingEvent, CONF_BOTH | CONF_VRAM),
 	CASE(smi_tells_of_faults_of_both_sides, CONF_ON | CONF_FAULT_BACK),
 	CASE(smi_tells_whether_a_fault_moved_memory, CONF_ON | CONF_VRAM),

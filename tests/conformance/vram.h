@@ -89,6 +89,8 @@ uint64_t vram_used(void);
 void expect_vram_used(uint64_t bytes);
 /* VRAM nobody uses, bytes. */
 uint64_t vram_free(void);
+/* VRAM a memory object can have, as AVAILABLE_MEMORY says. */
+uint64_t vram_available(void);
 void expect_vram_free(uint64_t at_least);
 
 /* ---- a second GPU ---- */

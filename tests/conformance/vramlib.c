@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* Memory in VRAM: moving it, and asking where it is. */
+#include <drm/amdgpu_drm.h>
 #include <fcntl.h>
 #include <sys/mman.h>
 
@@ -201,7 +202,21 @@ void expect_vram_used(uint64_t bytes)
 			 (unsigned long long)now, (unsigned long long)bytes);
 }
 
+/* Not AVAILABLE_MEMORY: that has what can be evicted, too. */
 uint64_t vram_free(void)
+{
+	struct drm_amdgpu_memory_info memory = { 0 };
+	struct drm_amdgpu_info info = {
+		.return_pointer = (uintptr_t)&memory,
+		.return_size = sizeof(memory),
+		.query = AMDGPU_INFO_MEMORY,
+	};
+
+	expect_ok(kt_ioctl(gpu.drm, DRM_IOCTL_AMDGPU_INFO, &info));
+	return memory.vram.total_heap_size - memory.vram.heap_usage;
+}
+
+uint64_t vram_available(void)
 {
 	struct kfd_ioctl_get_available_memory_args args = { .gpu_id = gpu.gpu_id };
 

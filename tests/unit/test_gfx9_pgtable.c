@@ -113,6 +113,39 @@ static void check_fragment(struct world *w, unsigned int page,
 	}
 }
 
+/* The runs are what is mapped, in order, nothing twice, and as long as they can be. */
+static void check_runs(struct world *w)
+{
+	struct gfx9_pt_run run, before = {};
+	unsigned int page = 0, i, n;
+	u64 va = 0;
+
+	for (; gfx9_pt_next_run(&w->pt, va, &run); va = run.va + run.len) {
+		u64 addr = run.pte & GFX9_PTE_ADDR;
+
+		assert_true(run.va >= va && run.len >= 1ULL << run.leaf_shift);
+		assert_true(run.frag_shift >= run.leaf_shift);
+		i = (run.va - w->base) / GFX9_PAGE_LEN;
+		n = run.len / GFX9_PAGE_LEN;
+		for (; page < i; page++)
+			assert_int_equal(w->addr[page], 0);
+		for (; page < i + n; page++) {
+			assert_int_equal(w->addr[page], addr +
+					 (u64)(page - i) * GFX9_PAGE_LEN);
+			assert_int_equal(w->flags[page], gfx9_pte_flags(run.pte));
+		}
+		if (before.len && before.va + before.len == run.va &&
+		    run.va & ((1ULL << 30) - 1))
+			assert_true(before.leaf_shift != run.leaf_shift ||
+				    gfx9_pte_flags(before.pte) !=
+					    gfx9_pte_flags(run.pte) ||
+				    (before.pte & GFX9_PTE_ADDR) + before.len != addr);
+		before = run;
+	}
+	for (; page < NR_PAGES; page++)
+		assert_int_equal(w->addr[page], 0);
+}
+
 static void check_all(struct world *w)
 {
 	struct gfx9_xlat x, y;
@@ -131,6 +164,7 @@ static void check_all(struct world *w)
 		assert_int_equal(x.addr, y.addr);
 		check_fragment(w, i, &x);
 	}
+	check_runs(w);
 }
 
 static void random_span(struct world *w, unsigned int *first, unsigned int *n)

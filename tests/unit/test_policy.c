@@ -16,31 +16,143 @@ struct pte_case {
 	u32 flags;
 	u32 mtype;
 	bool snooped;
+	u32 traits;
 };
 
+#define APU	KFD_SVM_GC_APU
+#define NODES	(KFD_SVM_GC_APU | KFD_SVM_GC_NODES)
+
 static const struct pte_case pte_cases[] = {
-	{ KFD_SVM_GC(9, 0, 1), KFD_SVM_PLACE_SYSTEM, 0, KFD_SVM_MTYPE_NC, true },
-	{ KFD_SVM_GC(9, 0, 1), KFD_SVM_PLACE_SYSTEM, COH, KFD_SVM_MTYPE_UC, true },
-	{ KFD_SVM_GC(9, 0, 1), KFD_SVM_PLACE_SYSTEM, EXT, KFD_SVM_MTYPE_UC, true },
-	{ KFD_SVM_GC(9, 0, 1), KFD_SVM_PLACE_LOCAL, 0, KFD_SVM_MTYPE_NC, false },
-	{ KFD_SVM_GC(9, 4, 0), KFD_SVM_PLACE_LOCAL, COH, KFD_SVM_MTYPE_UC, false },
-	{ KFD_SVM_GC(9, 4, 1), KFD_SVM_PLACE_LOCAL, 0, KFD_SVM_MTYPE_RW, false },
-	{ KFD_SVM_GC(9, 4, 1), KFD_SVM_PLACE_LOCAL, COH, KFD_SVM_MTYPE_CC, false },
-	{ KFD_SVM_GC(9, 4, 1), KFD_SVM_PLACE_REMOTE, 0, KFD_SVM_MTYPE_NC, true },
-	{ KFD_SVM_GC(9, 4, 2), KFD_SVM_PLACE_REMOTE, COH, KFD_SVM_MTYPE_UC, true },
-	{ KFD_SVM_GC(9, 4, 3), KFD_SVM_PLACE_REMOTE, COH, KFD_SVM_MTYPE_NC, true },
-	{ KFD_SVM_GC(9, 4, 3), KFD_SVM_PLACE_REMOTE, EXT, KFD_SVM_MTYPE_UC, true },
-	{ KFD_SVM_GC(9, 5, 0), KFD_SVM_PLACE_REMOTE, EXT, KFD_SVM_MTYPE_UC, true },
-	{ KFD_SVM_GC(9, 4, 2), KFD_SVM_PLACE_SYSTEM, 0, KFD_SVM_MTYPE_NC, true },
-	{ KFD_SVM_GC(9, 4, 3), KFD_SVM_PLACE_LOCAL, COH, KFD_SVM_MTYPE_RW, true },
-	{ KFD_SVM_GC(9, 4, 3), KFD_SVM_PLACE_LOCAL, EXT, KFD_SVM_MTYPE_CC, true },
-	{ KFD_SVM_GC(9, 4, 4), KFD_SVM_PLACE_SYSTEM, 0, KFD_SVM_MTYPE_UC, true },
-	{ KFD_SVM_GC(9, 5, 0), KFD_SVM_PLACE_SYSTEM, COH, KFD_SVM_MTYPE_NC, true },
-	{ KFD_SVM_GC(9, 5, 0), KFD_SVM_PLACE_SYSTEM, EXT, KFD_SVM_MTYPE_UC, true },
-	{ KFD_SVM_GC(10, 3, 0), KFD_SVM_PLACE_SYSTEM, COH, KFD_SVM_MTYPE_UC, true },
-	{ KFD_SVM_GC(11, 5, 1), KFD_SVM_PLACE_REMOTE, 0, KFD_SVM_MTYPE_NC, false },
-	{ KFD_SVM_GC(12, 0, 1), KFD_SVM_PLACE_SYSTEM, COH, KFD_SVM_MTYPE_NC, true },
-	{ KFD_SVM_GC(12, 0, 1), KFD_SVM_PLACE_LOCAL, COH, KFD_SVM_MTYPE_NC, false },
+	{ KFD_SVM_GC(9, 0, 1), KFD_SVM_PLACE_SYSTEM, 0, KFD_SVM_MTYPE_NC, true, 0 },
+	{ KFD_SVM_GC(9, 0, 1), KFD_SVM_PLACE_SYSTEM, COH, KFD_SVM_MTYPE_UC, true, 0 },
+	{ KFD_SVM_GC(9, 0, 1), KFD_SVM_PLACE_SYSTEM, EXT, KFD_SVM_MTYPE_UC, true, 0 },
+	{ KFD_SVM_GC(9, 0, 1), KFD_SVM_PLACE_LOCAL, 0, KFD_SVM_MTYPE_NC, false, 0 },
+	{ KFD_SVM_GC(9, 4, 0), KFD_SVM_PLACE_LOCAL, COH, KFD_SVM_MTYPE_UC, false, 0 },
+	{ KFD_SVM_GC(9, 4, 1), KFD_SVM_PLACE_LOCAL, 0, KFD_SVM_MTYPE_RW, false, 0 },
+	{ KFD_SVM_GC(9, 4, 1), KFD_SVM_PLACE_LOCAL, COH, KFD_SVM_MTYPE_CC, false, 0 },
+	{ KFD_SVM_GC(9, 4, 1), KFD_SVM_PLACE_REMOTE, 0, KFD_SVM_MTYPE_NC, true, 0 },
+	{ KFD_SVM_GC(9, 4, 2), KFD_SVM_PLACE_REMOTE, COH, KFD_SVM_MTYPE_UC, true, 0 },
+	{ KFD_SVM_GC(9, 4, 3), KFD_SVM_PLACE_REMOTE, COH, KFD_SVM_MTYPE_NC, true, 0 },
+	{ KFD_SVM_GC(9, 4, 3), KFD_SVM_PLACE_REMOTE, EXT, KFD_SVM_MTYPE_UC, true, 0 },
+	{ KFD_SVM_GC(9, 5, 0), KFD_SVM_PLACE_REMOTE, EXT, KFD_SVM_MTYPE_UC, true, 0 },
+	{ KFD_SVM_GC(9, 4, 2), KFD_SVM_PLACE_SYSTEM, 0, KFD_SVM_MTYPE_NC, true, 0 },
+	{ KFD_SVM_GC(9, 4, 3), KFD_SVM_PLACE_LOCAL, COH, KFD_SVM_MTYPE_RW, true, 0 },
+	{ KFD_SVM_GC(9, 4, 3), KFD_SVM_PLACE_LOCAL, EXT, KFD_SVM_MTYPE_CC, true, 0 },
+	{ KFD_SVM_GC(9, 4, 4), KFD_SVM_PLACE_SYSTEM, 0, KFD_SVM_MTYPE_UC, true, 0 },
+	{ KFD_SVM_GC(9, 5, 0), KFD_SVM_PLACE_SYSTEM, COH, KFD_SVM_MTYPE_NC, true, 0 },
+	{ KFD_SVM_GC(9, 5, 0), KFD_SVM_PLACE_SYSTEM, EXT, KFD_SVM_MTYPE_UC, true, 0 },
+	{ KFD_SVM_GC(10, 3, 0), KFD_SVM_PLACE_SYSTEM, COH, KFD_SVM_MTYPE_UC, true, 0 },
+	{ KFD_SVM_GC(11, 5, 1), KFD_SVM_PLACE_REMOTE, 0, KFD_SVM_MTYPE_NC, false, 0 },
+	{ KFD_SVM_GC(12, 0, 1), KFD_SVM_PLACE_SYSTEM, COH, KFD_SVM_MTYPE_NC, true, 0 },
+	{ KFD_SVM_GC(12, 0, 1), KFD_SVM_PLACE_LOCAL, COH, KFD_SVM_MTYPE_NC, false, 0 },
+	{ KFD_SVM_GC(9, 4, 2), KFD_SVM_PLACE_LOCAL, 0, KFD_SVM_MTYPE_RW, true,
+	  KFD_SVM_GC_CPU_LINK },
+	{ KFD_SVM_GC(9, 4, 2), KFD_SVM_PLACE_LOCAL, COH, KFD_SVM_MTYPE_CC, true,
+	  KFD_SVM_GC_CPU_LINK },
+	{ KFD_SVM_GC(9, 4, 2), KFD_SVM_PLACE_LOCAL, EXT, KFD_SVM_MTYPE_CC, true,
+	  KFD_SVM_GC_CPU_LINK },
+	{ KFD_SVM_GC(9, 4, 2), KFD_SVM_PLACE_SYSTEM, COH, KFD_SVM_MTYPE_UC, true,
+	  KFD_SVM_GC_CPU_LINK },
+	{ KFD_SVM_GC(9, 4, 1), KFD_SVM_PLACE_LOCAL, 0, KFD_SVM_MTYPE_RW, false,
+	  KFD_SVM_GC_CPU_LINK },
+	{ KFD_SVM_GC(9, 4, 3), KFD_SVM_PLACE_SYSTEM, 0, KFD_SVM_MTYPE_RW, true,
+	  APU },
+	{ KFD_SVM_GC(9, 4, 3), KFD_SVM_PLACE_SYSTEM, COH, KFD_SVM_MTYPE_RW, true,
+	  APU },
+	{ KFD_SVM_GC(9, 4, 3), KFD_SVM_PLACE_SYSTEM, EXT, KFD_SVM_MTYPE_CC, true,
+	  APU },
+	{ KFD_SVM_GC(9, 4, 3), KFD_SVM_PLACE_SYSTEM, 0, KFD_SVM_MTYPE_NC, true,
+	  NODES },
+	{ KFD_SVM_GC(9, 4, 3), KFD_SVM_PLACE_SYSTEM, COH, KFD_SVM_MTYPE_NC, true,
+	  NODES },
+	{ KFD_SVM_GC(9, 4, 3), KFD_SVM_PLACE_SYSTEM, EXT, KFD_SVM_MTYPE_UC, true,
+	  NODES },
+	{ KFD_SVM_GC(9, 4, 3), KFD_SVM_PLACE_NEAR, 0, KFD_SVM_MTYPE_RW, true,
+	  NODES },
+	{ KFD_SVM_GC(9, 4, 3), KFD_SVM_PLACE_NEAR, COH, KFD_SVM_MTYPE_RW, true,
+	  NODES },
+	{ KFD_SVM_GC(9, 4, 3), KFD_SVM_PLACE_NEAR, EXT, KFD_SVM_MTYPE_CC, true,
+	  NODES },
+	{ KFD_SVM_GC(9, 4, 4), KFD_SVM_PLACE_SYSTEM, 0, KFD_SVM_MTYPE_RW, true,
+	  APU },
+	{ KFD_SVM_GC(9, 4, 4), KFD_SVM_PLACE_SYSTEM, COH, KFD_SVM_MTYPE_RW, true,
+	  APU },
+	{ KFD_SVM_GC(9, 4, 4), KFD_SVM_PLACE_SYSTEM, EXT, KFD_SVM_MTYPE_CC, true,
+	  APU },
+	{ KFD_SVM_GC(9, 4, 4), KFD_SVM_PLACE_SYSTEM, 0, KFD_SVM_MTYPE_NC, true,
+	  NODES },
+	{ KFD_SVM_GC(9, 4, 4), KFD_SVM_PLACE_SYSTEM, COH, KFD_SVM_MTYPE_NC, true,
+	  NODES },
+	{ KFD_SVM_GC(9, 4, 4), KFD_SVM_PLACE_SYSTEM, EXT, KFD_SVM_MTYPE_UC, true,
+	  NODES },
+	{ KFD_SVM_GC(9, 4, 4), KFD_SVM_PLACE_NEAR, 0, KFD_SVM_MTYPE_RW, true,
+	  NODES },
+	{ KFD_SVM_GC(9, 4, 4), KFD_SVM_PLACE_NEAR, COH, KFD_SVM_MTYPE_RW, true,
+	  NODES },
+	{ KFD_SVM_GC(9, 4, 4), KFD_SVM_PLACE_NEAR, EXT, KFD_SVM_MTYPE_CC, true,
+	  NODES },
+	{ KFD_SVM_GC(9, 5, 0), KFD_SVM_PLACE_SYSTEM, 0, KFD_SVM_MTYPE_RW, true,
+	  APU },
+	{ KFD_SVM_GC(9, 5, 0), KFD_SVM_PLACE_SYSTEM, COH, KFD_SVM_MTYPE_RW, true,
+	  APU },
+	{ KFD_SVM_GC(9, 5, 0), KFD_SVM_PLACE_SYSTEM, EXT, KFD_SVM_MTYPE_CC, true,
+	  APU },
+	{ KFD_SVM_GC(9, 5, 0), KFD_SVM_PLACE_SYSTEM, 0, KFD_SVM_MTYPE_NC, true,
+	  NODES },
+	{ KFD_SVM_GC(9, 5, 0), KFD_SVM_PLACE_SYSTEM, COH, KFD_SVM_MTYPE_NC, true,
+	  NODES },
+	{ KFD_SVM_GC(9, 5, 0), KFD_SVM_PLACE_SYSTEM, EXT, KFD_SVM_MTYPE_UC, true,
+	  NODES },
+	{ KFD_SVM_GC(9, 5, 0), KFD_SVM_PLACE_NEAR, 0, KFD_SVM_MTYPE_RW, true,
+	  NODES },
+	{ KFD_SVM_GC(9, 5, 0), KFD_SVM_PLACE_NEAR, COH, KFD_SVM_MTYPE_RW, true,
+	  NODES },
+	{ KFD_SVM_GC(9, 5, 0), KFD_SVM_PLACE_NEAR, EXT, KFD_SVM_MTYPE_CC, true,
+	  NODES },
+	{ KFD_SVM_GC(9, 4, 3), KFD_SVM_PLACE_NEAR, 0, KFD_SVM_MTYPE_UC, true,
+	  0 },
+	{ KFD_SVM_GC(9, 4, 3), KFD_SVM_PLACE_NEAR, EXT, KFD_SVM_MTYPE_CC, true,
+	  APU },
+	{ KFD_SVM_GC(9, 0, 1), KFD_SVM_PLACE_NEAR, COH, KFD_SVM_MTYPE_UC, true,
+	  NODES },
+	{ KFD_SVM_GC(12, 0, 1), KFD_SVM_PLACE_NEAR, 0, KFD_SVM_MTYPE_NC, true,
+	  0 },
+	{ KFD_SVM_GC(12, 1, 0), KFD_SVM_PLACE_LOCAL, 0, KFD_SVM_MTYPE_RW, true,
+	  0 },
+	{ KFD_SVM_GC(12, 1, 0), KFD_SVM_PLACE_REMOTE, 0, KFD_SVM_MTYPE_NC, true,
+	  0 },
+	{ KFD_SVM_GC(12, 1, 0), KFD_SVM_PLACE_SYSTEM, 0, KFD_SVM_MTYPE_NC, true,
+	  0 },
+	{ KFD_SVM_GC(12, 1, 0), KFD_SVM_PLACE_LOCAL, COH, KFD_SVM_MTYPE_RW, true,
+	  0 },
+	{ KFD_SVM_GC(12, 1, 0), KFD_SVM_PLACE_REMOTE, COH, KFD_SVM_MTYPE_NC, true,
+	  0 },
+	{ KFD_SVM_GC(12, 1, 0), KFD_SVM_PLACE_SYSTEM, COH, KFD_SVM_MTYPE_NC, true,
+	  0 },
+	{ KFD_SVM_GC(12, 1, 0), KFD_SVM_PLACE_LOCAL, EXT, KFD_SVM_MTYPE_RW, true,
+	  0 },
+	{ KFD_SVM_GC(12, 1, 0), KFD_SVM_PLACE_REMOTE, EXT, KFD_SVM_MTYPE_UC, true,
+	  0 },
+	{ KFD_SVM_GC(12, 1, 0), KFD_SVM_PLACE_SYSTEM, EXT, KFD_SVM_MTYPE_UC, true,
+	  0 },
+	{ KFD_SVM_GC(12, 1, 0), KFD_SVM_PLACE_LOCAL, 0, KFD_SVM_MTYPE_NC, true,
+	  KFD_SVM_GC_REV0 },
+	{ KFD_SVM_GC(12, 1, 0), KFD_SVM_PLACE_REMOTE, 0, KFD_SVM_MTYPE_UC, true,
+	  KFD_SVM_GC_REV0 },
+	{ KFD_SVM_GC(12, 1, 0), KFD_SVM_PLACE_SYSTEM, 0, KFD_SVM_MTYPE_UC, true,
+	  KFD_SVM_GC_REV0 },
+	{ KFD_SVM_GC(12, 1, 0), KFD_SVM_PLACE_LOCAL, COH, KFD_SVM_MTYPE_NC, true,
+	  KFD_SVM_GC_REV0 },
+	{ KFD_SVM_GC(12, 1, 0), KFD_SVM_PLACE_REMOTE, COH, KFD_SVM_MTYPE_UC, true,
+	  KFD_SVM_GC_REV0 },
+	{ KFD_SVM_GC(12, 1, 0), KFD_SVM_PLACE_SYSTEM, COH, KFD_SVM_MTYPE_UC, true,
+	  KFD_SVM_GC_REV0 },
+	{ KFD_SVM_GC(12, 1, 0), KFD_SVM_PLACE_LOCAL, EXT, KFD_SVM_MTYPE_NC, true,
+	  KFD_SVM_GC_REV0 },
+	{ KFD_SVM_GC(12, 1, 0), KFD_SVM_PLACE_REMOTE, EXT, KFD_SVM_MTYPE_UC, true,
+	  KFD_SVM_GC_REV0 },
+	{ KFD_SVM_GC(12, 1, 0), KFD_SVM_PLACE_SYSTEM, EXT, KFD_SVM_MTYPE_UC, true,
+	  KFD_SVM_GC_REV0 },
 };
 
 static void memory_type_follows_the_table(void **state)
@@ -49,12 +161,13 @@ static void memory_type_follows_the_table(void **state)
 
 	for (i = 0; i < ARRAY_SIZE(pte_cases); i++) {
 		const struct pte_case *c = &pte_cases[i];
-		u32 pte = kfd_svm_policy_pte(c->gc, c->place, c->flags, true);
+		u32 pte = kfd_svm_policy_pte(c->gc, c->traits, c->place, c->flags, true);
 
 		assert_int_equal(FIELD_GET(KFD_SVM_PTE_MTYPE, pte), c->mtype);
 		assert_int_equal(!!(pte & KFD_SVM_PTE_SNOOPED), c->snooped);
 		assert_int_equal(!!(pte & KFD_SVM_PTE_SYSTEM),
-				 c->place == KFD_SVM_PLACE_SYSTEM);
+				 c->place == KFD_SVM_PLACE_SYSTEM ||
+				 c->place == KFD_SVM_PLACE_NEAR);
 		assert_int_equal(!!(pte & KFD_SVM_PTE_PEER),
 				 c->place == KFD_SVM_PLACE_REMOTE);
 		assert_true(pte & KFD_SVM_PTE_READ);
@@ -63,7 +176,7 @@ static void memory_type_follows_the_table(void **state)
 
 static bool can_write(u32 flags, bool cpu_writable)
 {
-	return kfd_svm_policy_pte(KFD_SVM_GC(9, 0, 1), KFD_SVM_PLACE_SYSTEM,
+	return kfd_svm_policy_pte(KFD_SVM_GC(9, 0, 1), 0, KFD_SVM_PLACE_SYSTEM,
 				  flags, cpu_writable) & KFD_SVM_PTE_WRITE;
 }
 
@@ -79,9 +192,9 @@ static void only_gpu_exec_allows_execution(void **state)
 {
 	u32 gc = KFD_SVM_GC(9, 4, 2);
 
-	assert_false(kfd_svm_policy_pte(gc, KFD_SVM_PLACE_SYSTEM, 0, true) &
+	assert_false(kfd_svm_policy_pte(gc, 0, KFD_SVM_PLACE_SYSTEM, 0, true) &
 		     KFD_SVM_PTE_EXEC);
-	assert_true(kfd_svm_policy_pte(gc, KFD_SVM_PLACE_SYSTEM,
+	assert_true(kfd_svm_policy_pte(gc, 0, KFD_SVM_PLACE_SYSTEM,
 				       KFD_SVM_FLAG_GPU_EXEC, true) &
 		    KFD_SVM_PTE_EXEC);
 }

@@ -31,6 +31,7 @@
  * EINVAL       op is neither KFD_SVM_OP_SET_ATTR nor KFD_SVM_OP_GET_ATTR
  * EINVAL       SET: unknown attribute type; a GPU id this process does not
  *              have, or one whose GPU has no SVM; no VM acquired yet
+ * ENODEV       a GPU id whose GPU is gone (unplugged)
  * EOVERFLOW    start_addr + size wraps
  * EFAULT       a byte of the range is in no VMA, or in one of device memory
  *              (VM_IO, VM_PFNMAP, VM_MIXEDMAP)

@@ -137,19 +137,22 @@ static void count_move(struct kfd_svm_account *account,
 	}
 }
 
-/* For kfd_svm_block.thrash; what does not fit is forgotten, which costs a try. */
-static void note_evicted(struct kfd_svm_account *account,
-			 const struct hmm_mirror_move *move)
+/*
+ * For kfd_svm_block.thrash: what the process's own mm hears nothing of that could be told
+ * from any other change. What does not fit is forgotten, which costs a try.
+ */
+static void note_taken(struct kfd_svm_account *account,
+		       const struct hmm_mirror_move *move)
 {
-	if (move->cause != HMM_MIRROR_MOVE_EVICT || !move->moved ||
-	    account->nr_evicted == KFD_SVM_MAX_EVICTED)
+	if ((move->cause != HMM_MIRROR_MOVE_EVICT && !move->by_other) ||
+	    !move->moved || account->nr_taken == KFD_SVM_MAX_TAKEN)
 		return;
-	account->evicted[account->nr_evicted] = (struct kfd_svm_span){
+	account->taken[account->nr_taken] = (struct kfd_svm_span){
 		.first_va = move->first_va,
 		.last_va = move->first_va + (move->npages << PAGE_SHIFT) - 1,
 	};
-	/* Pairs with kfd_svm_account_take_evicted(). */
-	WRITE_ONCE(account->nr_evicted, account->nr_evicted + 1);
+	/* Pairs with kfd_svm_account_read_taken(). */
+	WRITE_ONCE(account->nr_taken, account->nr_taken + 1);
 }
 
 static void end(struct hmm_mirror_resident *res, const struct hmm_mirror_move *move)
@@ -163,7 +166,7 @@ static void end(struct hmm_mirror_resident *res, const struct hmm_mirror_move *m
 	describe(account, move, KFD_SVM_EVENT_MIGRATE_END, &event);
 	svm = account->svm;
 	if (svm)
-		note_evicted(account, move);
+		note_taken(account, move);
 	spin_unlock_irq(&account->lock);
 	if (!svm)
 		return;
@@ -254,19 +257,19 @@ void kfd_svm_account_read(struct kfd_svm_account *account, unsigned int gpu,
 	spin_unlock_irq(&account->lock);
 }
 
-/* Move what was evicted since the last call to @evicted. Return: entries. */
-unsigned int kfd_svm_account_take_evicted(struct kfd_svm_account *account,
-					  struct kfd_svm_span *evicted)
+/* Move to @taken what others have taken since the last call. Return: entries. */
+unsigned int kfd_svm_account_read_taken(struct kfd_svm_account *account,
+					struct kfd_svm_span *taken)
 {
 	unsigned int nr;
 
 	/* Nearly always. A late look is as good. */
-	if (!READ_ONCE(account->nr_evicted))
+	if (!READ_ONCE(account->nr_taken))
 		return 0;
 	spin_lock_irq(&account->lock);
-	nr = account->nr_evicted;
-	memcpy(evicted, account->evicted, nr * sizeof(*evicted));
-	WRITE_ONCE(account->nr_evicted, 0);
+	nr = account->nr_taken;
+	memcpy(taken, account->taken, nr * sizeof(*taken));
+	WRITE_ONCE(account->nr_taken, 0);
 	spin_unlock_irq(&account->lock);
 	return nr;
 }

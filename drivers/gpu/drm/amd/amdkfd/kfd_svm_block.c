@@ -192,7 +192,8 @@ static u32 write_run(struct kfd_svm *svm, unsigned int gpu,
 		place = owner == gpu ? KFD_SVM_PLACE_LOCAL : KFD_SVM_PLACE_REMOTE;
 	if (place == KFD_SVM_PLACE_REMOTE)
 		vram_gpu = svm->gpus[owner].gpu->desc.priv;
-	pte = kfd_svm_policy_pte(pgpu->gpu->desc.gc_version, place, attr_flags,
+	pte = kfd_svm_policy_pte(pgpu->gpu->desc.gc_version,
+				 pgpu->gpu->desc.gc_traits, place, attr_flags,
 				 ext->flags & KFD_SVM_EXT_WRITE);
 	pgpu->gpu->desc.ops->pt_map(pgpu->vm, va,
 				    kfd_svm_extent_addr_at(ext, first),

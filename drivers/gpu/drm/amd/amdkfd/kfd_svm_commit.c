@@ -18,7 +18,7 @@ static void find_sufficient(const struct kfd_svm_populate *pop,
 			    const struct kfd_svm_mapping *map,
 			    unsigned long *sufficient)
 {
-	u32 enough = pop->eager ? KFD_SVM_EXT_ASKED : KFD_SVM_EXT_WRITE;
+	u32 enough = kfd_svm_is_eager(pop) ? KFD_SVM_EXT_ASKED : KFD_SVM_EXT_WRITE;
 	DECLARE_BITMAP(readable, KFD_SVM_BLOCK_PAGES);
 	struct kfd_svm_extent *ext;
 	unsigned int page = 0, end;
@@ -30,7 +30,7 @@ static void find_sufficient(const struct kfd_svm_populate *pop,
 	     page = end + 1)
 		bitmap_set(ext->flags & enough ? sufficient : readable, page,
 			   end - page + 1);
-	if (pop->eager)
+	if (kfd_svm_is_eager(pop))
 		return;
 	bitmap_andnot(readable, readable, pop->write, KFD_SVM_BLOCK_PAGES);
 	bitmap_or(sufficient, sufficient, readable, KFD_SVM_BLOCK_PAGES);
@@ -51,7 +51,7 @@ void kfd_svm_find_target(struct kfd_svm *svm, const struct kfd_svm_populate *pop
 	kfd_svm_attr_for_each(range, &svm->attrs, prep->first, prep->last) {
 		unsigned long first = max(range->first, prep->first);
 		unsigned long last = min(range->last, prep->last);
-		u64 gpus = pop->eager ?
+		u64 gpus = kfd_svm_is_eager(pop) ?
 			   kfd_svm_policy_eager(&range->attr, svm->xnack) :
 			   range->attr.access | range->attr.in_place;
 
@@ -173,7 +173,7 @@ static int add_fresh(struct kfd_svm *svm, const struct kfd_svm_populate *pop,
 		.npages = npages,
 	};
 	fresh->flags = ours;
-	if (pop->eager)
+	if (kfd_svm_is_eager(pop))
 		fresh->flags |= KFD_SVM_EXT_ASKED;
 	if (fresh->flags & KFD_SVM_EXT_VRAM)
 		touch_vram(svm, fresh);
@@ -182,17 +182,21 @@ static int add_fresh(struct kfd_svm *svm, const struct kfd_svm_populate *pop,
 	return 0;
 }
 
-/* Fresh extents for what the GPU lacks. On error there are none. */
-static int make_fresh(struct kfd_svm *svm, const struct kfd_svm_populate *pop,
+/*
+ * Fresh extents for what the GPU lacks. On error there are none; pop->out_of_reach has all
+ * pages that are the reason for -KFD_SVM_ENEEDSRAM.
+ */
+static int make_fresh(struct kfd_svm *svm, struct kfd_svm_populate *pop,
 		      const struct hmm_mirror_range *range,
 		      const struct hmm_mirror_cursor *cursor,
 		      struct kfd_svm_prep *prep)
 {
 	unsigned long base = kfd_svm_block_first(prep->block);
+	bool needs_ram = false;
 	unsigned int i;
-	int err;
+	int err = 0;
 
-	for (i = 0; i < cursor->nr; i++) {
+	for (i = 0; i < cursor->nr && !err; i++) {
 		const struct hmm_mirror_extent *ext = &cursor->extents[i];
 		unsigned int page, limit, end;
 		struct spot spot;
@@ -202,19 +206,22 @@ static int make_fresh(struct kfd_svm *svm, const struct kfd_svm_populate *pop,
 		find_spot(svm, prep->gpu, range, ext, &spot);
 		page = (hmm_mirror_extent_va(ext) >> PAGE_SHIFT) - base;
 		limit = page + hmm_mirror_extent_npages(ext) - 1;
-		for (; kfd_svm_bits_next_run(prep->target, &page, &end, limit);
-		     page = end + 1) {
-			err = -KFD_SVM_ENEEDSRAM;
-			if (spot.place != KFD_SVM_PLACE_NEEDS_RAM)
+		for (; !err && kfd_svm_bits_next_run(prep->target, &page, &end,
+						     limit); page = end + 1) {
+			if (spot.place != KFD_SVM_PLACE_NEEDS_RAM) {
 				err = add_fresh(svm, pop, prep, ext, &spot, page,
 						end);
-			if (err) {
-				undo_fresh(svm, prep);
-				return err;
+				continue;
 			}
+			bitmap_set(pop->out_of_reach, page, end - page + 1);
+			needs_ram = true;
 		}
 	}
-	return 0;
+	if (!err && needs_ram)
+		err = -KFD_SVM_ENEEDSRAM;
+	if (err)
+		undo_fresh(svm, prep);
+	return err;
 }
 
 /*
@@ -327,7 +334,7 @@ static void cut_extents(struct kfd_svm *svm, struct kfd_svm_mapping *map)
  * Return: 0; -EAGAIN: a CPU change won; -KFD_SVM_ENEEDSRAM: there is memory that the GPU
  * cannot map where it is; an error of hmm_mirror_extent_dma_map(); -ESRCH.
  */
-int kfd_svm_commit(struct kfd_svm *svm, const struct kfd_svm_populate *pop,
+int kfd_svm_commit(struct kfd_svm *svm, struct kfd_svm_populate *pop,
 		   struct hmm_mirror_range *range,
 		   struct hmm_mirror_cursor *cursor, struct kfd_svm_prep *prep)
 {
@@ -349,7 +356,7 @@ int kfd_svm_commit(struct kfd_svm *svm, const struct kfd_svm_populate *pop,
 		fresh = prep->nr_fresh;
 		if (fresh)
 			old = install(svm, prep);
-		if (pop->eager)
+		if (kfd_svm_is_eager(pop))
 			note_missing(prep);
 		else
 			note_demand(pop, prep);

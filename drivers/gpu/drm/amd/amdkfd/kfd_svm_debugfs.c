@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * /sys/kernel/debug/kfd_svm/: gpus. In <tgid>/: counters (one line for each GPU, read by
- * programs), state and residency (for people). Nothing depends on them: where debugfs
+ * programs), state, residency and page_tables (for people). Nothing depends on them: where debugfs
  * says no there is none.
  */
 #include "kfd_svm_priv.h"
@@ -77,8 +77,9 @@ static void show_gpu(struct seq_file *m, struct kfd_svm *svm, unsigned int gpu)
 		wanted += bitmap_weight(map->want, KFD_SVM_BLOCK_PAGES);
 		extents += map->exts ? map->exts->nr : 0;
 	}
-	seq_printf(m, "gpu %u bound %d capable %d ", svm->gpus[gpu].user_gpu_id,
-		   !!svm->gpus[gpu].vm, !!(svm->capable & BIT_ULL(gpu)));
+	seq_printf(m, "gpu %u bound %d capable %d gone %d ",
+		   svm->gpus[gpu].user_gpu_id, !!svm->gpus[gpu].vm,
+		   !!(svm->capable & BIT_ULL(gpu)), !!(svm->gone & BIT_ULL(gpu)));
 	seq_printf(m, "blocks %lu extents %lu pages_mapped %lu pages_wanted %lu\n",
 		   blocks, extents, mapped, wanted);
 }
@@ -132,6 +133,9 @@ void kfd_svm_debugfs_add(struct kfd_svm *svm)
 	debugfs_create_file("state", 0444, svm->debugfs, svm, &state_fops);
 	debugfs_create_file("residency", 0444, svm->debugfs, svm,
 			    &kfd_svm_residency_fops);
+	/* It tells physical addresses. */
+	debugfs_create_file("page_tables", 0400, svm->debugfs, svm,
+			    &kfd_svm_page_tables_fops);
 }
 
 /* Waits for readers. */

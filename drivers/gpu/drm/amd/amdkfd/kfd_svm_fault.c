@@ -95,7 +95,7 @@ static bool check_attrs(struct kfd_svm *svm, const struct kfd_svm_fault *fault,
 	lockdep_assert_held(&svm->update_lock);
 
 	*outcome = KFD_SVM_FAULT_GONE;
-	if (svm->dead)
+	if (svm->dead || svm->gone & BIT_ULL(fault->gpu))
 		return true;
 	*outcome = KFD_SVM_FAULT_NO_MAPPING;
 	if (!pgpu->vm)
@@ -348,6 +348,7 @@ static int map_piece(struct kfd_svm *svm, const struct kfd_svm_fault *leader,
 		.gpus = BIT_ULL(leader->gpu),
 		.first = max(first, win->first),
 		.last = min(first | (KFD_SVM_BLOCK_PAGES - 1), win->last),
+		.kind = KFD_SVM_POPULATE_FAULT,
 		.anonymous = win->anonymous,
 		.faults = &joined,
 	};

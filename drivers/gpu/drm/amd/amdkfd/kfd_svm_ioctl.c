@@ -70,6 +70,8 @@ static int parse_gpu(struct kfd_svm *svm, u32 id, u64 *gpus)
 {
 	int gpu = kfd_svm_gpu_index(svm, id);
 
+	if (gpu >= 0 && svm->gone & BIT_ULL(gpu))
+		return -ENODEV;
 	if (gpu < 0 || !(svm->capable & BIT_ULL(gpu)))
 		return -EINVAL;
 	*gpus = BIT_ULL(gpu);
@@ -158,7 +160,7 @@ static int parse_update(struct kfd_svm *svm, u32 nattr,
 			return err;
 	}
 	for (i = 0; i < svm->nr_gpus; i++)
-		if (svm->gpus[i].vm)
+		if (svm->gpus[i].vm || svm->gone & BIT_ULL(i))
 			return 0;
 	return -EINVAL;
 }
@@ -206,39 +208,58 @@ static u32 sticky_location(struct kfd_svm *svm, unsigned long first)
 	return location;
 }
 
-/* Move and map what @update, which is committed, says. */
-static int carry_out(struct kfd_svm *svm, unsigned long first, unsigned long last,
-		     const struct kfd_svm_attr_update *update)
+/* Where a SET with @update moves first..last; KFD_SVM_LOC_UNDEFINED: nowhere. */
+static u32 location_of(struct kfd_svm *svm, unsigned long first,
+		       const struct kfd_svm_attr_update *update)
 {
-	u32 location = KFD_SVM_LOC_UNDEFINED;
-	int err = 0, map_err = 0;
-	bool moved = false;
-
 	if (update->set_prefetch)
-		location = update->prefetch;
-	else if (kfd_svm_break_prefetch_sticky)
-		location = sticky_location(svm, first);
-	if (location != KFD_SVM_LOC_UNDEFINED)
-		err = kfd_svm_prefetch(svm, first, last, location, &moved);
+		return update->prefetch;
+	if (kfd_svm_break_prefetch_sticky)
+		return sticky_location(svm, first);
+	return KFD_SVM_LOC_UNDEFINED;
+}
+
+/* Map what @update, which is committed, says. @moved: and what has moved. */
+static int map_updated(struct kfd_svm *svm, unsigned long first, unsigned long last,
+		       const struct kfd_svm_attr_update *update, bool moved)
+{
+	lockdep_assert_held(&svm->op_lock);
+
+	if (!update->set_flags && !update->access_touched && !moved)
+		return 0;
+	return map_after_set(svm, first, last);
+}
+
+/* The same after moving it to @location, for which op_lock is taken and given up. */
+static int move_and_map(struct kfd_svm *svm, unsigned long first, unsigned long last,
+			const struct kfd_svm_attr_update *update, u32 location)
+{
+	int err, map_err;
+	bool moved;
+
+	err = kfd_svm_prefetch(svm, first, last, location, &moved);
 	if (err == -EINTR || err == -ESRCH)
 		return err;
-	if (update->set_flags || update->access_touched || moved)
-		map_err = map_after_set(svm, first, last);
+	if (mutex_lock_killable(&svm->op_lock))
+		return -EINTR;
+	map_err = map_updated(svm, first, last, update, moved);
+	mutex_unlock(&svm->op_lock);
 	return map_err ?: err;
 }
 
+/* Change the attributes. What has to be moved and mapped for that follows. */
 static int set_attr_locked(struct kfd_svm *svm, u64 start_va, u64 len,
-			   u32 nattr, const struct kfd_svm_attribute *attrs)
+			   u32 nattr, const struct kfd_svm_attribute *attrs,
+			   struct kfd_svm_attr_update *update)
 {
 	unsigned long first = start_va >> PAGE_SHIFT;
 	unsigned long last = (start_va + len - 1) >> PAGE_SHIFT;
-	struct kfd_svm_attr_update update;
 	unsigned int changed = 0;
 	int err;
 
 	lockdep_assert_held(&svm->op_lock);
 
-	err = parse_update(svm, nattr, attrs, &update);
+	err = parse_update(svm, nattr, attrs, update);
 	if (err)
 		return err;
 	/*
@@ -256,14 +277,10 @@ static int set_attr_locked(struct kfd_svm *svm, u64 start_va, u64 len,
 	if (err)
 		return err;
 	svm->used = true;
-	err = kfd_svm_commit_attr(svm, first, last, &update, &changed);
+	err = kfd_svm_commit_attr(svm, first, last, update, &changed);
 	if (!err)
 		apply_change(svm, first, last, changed);
 	hmm_mirror_mmap_read_unlock(&svm->mirror);
-
-	if (!err)
-		err = carry_out(svm, first, last, &update);
-	trace_kfd_svm_set_attr(svm->tgid, first, last - first + 1, nattr, err);
 	return err;
 }
 
@@ -287,14 +304,25 @@ static int set_attr_locked(struct kfd_svm *svm, u64 start_va, u64 len,
 int kfd_svm_set_attr(struct kfd_svm *svm, u64 start_va, u64 len, u32 nattr,
 		     const struct kfd_svm_attribute *attrs)
 {
+	unsigned long first = start_va >> PAGE_SHIFT;
+	unsigned long last = (start_va + len - 1) >> PAGE_SHIFT;
+	struct kfd_svm_attr_update update;
+	u32 location = KFD_SVM_LOC_UNDEFINED;
 	int err = check_args(start_va, len);
 
 	if (err)
 		return err;
 	if (mutex_lock_killable(&svm->op_lock))
 		return -EINTR;
-	err = set_attr_locked(svm, start_va, len, nattr, attrs);
+	err = set_attr_locked(svm, start_va, len, nattr, attrs, &update);
+	if (!err)
+		location = location_of(svm, first, &update);
+	if (!err && location == KFD_SVM_LOC_UNDEFINED)
+		err = map_updated(svm, first, last, &update, false);
 	mutex_unlock(&svm->op_lock);
+	if (location != KFD_SVM_LOC_UNDEFINED)
+		err = move_and_map(svm, first, last, &update, location);
+	trace_kfd_svm_set_attr(svm->tgid, first, last - first + 1, nattr, err);
 	return err;
 }
 EXPORT_SYMBOL_NS_GPL(kfd_svm_set_attr, KFD_SVM);
@@ -322,6 +350,8 @@ static int answer_access(struct kfd_svm *svm,
 
 	if (gpu < 0)
 		return -EINVAL;
+	if (READ_ONCE(svm->gone) & BIT_ULL(gpu))
+		return -ENODEV;
 	if (summary->common.access & BIT_ULL(gpu))
 		attr->type = KFD_SVM_ATTR_ACCESS;
 	else if (summary->common.in_place & BIT_ULL(gpu))

@@ -112,25 +112,6 @@ struct kfd_svm_gpu *kfd_svm_gpu_register(const struct kfd_svm_gpu_desc *desc)
 }
 EXPORT_SYMBOL_NS_GPL(kfd_svm_gpu_register, KFD_SVM);
 
-/**
- * kfd_svm_gpu_unregister - a GPU goes
- * @gpu: the GPU; freed
- *
- * No process may have it attached: an attached GPU holds its backend's module,
- * so a module exit handler can rely on that. What processes have left in its VRAM, for
- * their children, goes to RAM; the vram ops are called for that.
- *
- * Context: may sleep.
- */
-void kfd_svm_gpu_unregister(struct kfd_svm_gpu *gpu)
-{
-	if (WARN_ON(!refcount_dec_and_test(&gpu->users)))
-		return;
-	kfd_svm_vram_fini(gpu);
-	kfree(gpu);
-}
-EXPORT_SYMBOL_NS_GPL(kfd_svm_gpu_unregister, KFD_SVM);
-
 /* Index of a GPU of the process, or -EINVAL. */
 int kfd_svm_gpu_index(struct kfd_svm *svm, u32 user_gpu_id)
 {
@@ -142,6 +123,13 @@ int kfd_svm_gpu_index(struct kfd_svm *svm, u32 user_gpu_id)
 	return -EINVAL;
 }
 
+/* The vm on GPU @gpu, or NULL. It outlives @svm, also if the GPU goes. */
+static void *kfd_svm_vm_of(struct kfd_svm *svm, unsigned int gpu)
+{
+	/* Pairs with the releases in kfd_svm_bind_vm() and lose_gpu(). */
+	return smp_load_acquire(&svm->gpus[gpu].vm);
+}
+
 /* GPUs with a vm that can do SVM. */
 u64 kfd_svm_bound_gpus(struct kfd_svm *svm)
 {
@@ -149,8 +137,7 @@ u64 kfd_svm_bound_gpus(struct kfd_svm *svm)
 	u64 bound = 0;
 
 	kfd_svm_for_each_gpu(i, svm, svm->capable)
-		/* Pairs with the release in kfd_svm_bind_vm(). */
-		if (smp_load_acquire(&svm->gpus[i].vm))
+		if (kfd_svm_vm_of(svm, i))
 			bound |= BIT_ULL(i);
 	return bound;
 }
@@ -160,14 +147,16 @@ bool kfd_svm_is_va_busy(struct kfd_svm *svm, unsigned long first,
 			unsigned long last)
 {
 	unsigned int i;
+	void *vm;
 
-	kfd_svm_for_each_gpu(i, svm, kfd_svm_bound_gpus(svm)) {
+	kfd_svm_for_each_gpu(i, svm, svm->capable) {
 		struct kfd_svm_span span = {
 			.first_va = (u64)first << PAGE_SHIFT,
 			.last_va = (((u64)last + 1) << PAGE_SHIFT) - 1,
 		};
 
-		if (svm->gpus[i].gpu->desc.ops->va_busy(svm->gpus[i].vm, &span))
+		vm = kfd_svm_vm_of(svm, i);
+		if (vm && svm->gpus[i].gpu->desc.ops->va_busy(vm, &span))
 			return true;
 	}
 	return false;
@@ -377,6 +366,7 @@ struct kfd_svm *kfd_svm_create(struct mm_struct *mm, pid_t tgid, bool xnack,
 				  &mirror_ops);
 	if (err)
 		goto err_free;
+	kfd_svm_process_add(svm);
 	kfd_svm_debugfs_add(svm);
 	return svm;
 
@@ -400,6 +390,7 @@ void kfd_svm_destroy(struct kfd_svm *svm)
 	unsigned int i;
 
 	kfd_svm_debugfs_remove(svm);
+	kfd_svm_process_remove(svm);
 	cancel_delayed_work_sync(&svm->restore_work);
 
 	mutex_lock(&svm->update_lock);
@@ -418,11 +409,11 @@ void kfd_svm_destroy(struct kfd_svm *svm)
 	kfd_svm_blocks_free(svm);
 	kfd_svm_attr_fini(&svm->attrs);
 	for (i = 0; i < svm->nr_gpus; i++) {
-		struct kfd_svm_gpu *gpu = svm->gpus[i].gpu;
+		struct module *owner = svm->gpus[i].gpu->desc.owner;
 
-		/* Pairs with kfd_svm_attach_gpu(). */
-		module_put(gpu->desc.owner);
-		refcount_dec(&gpu->users);
+		/* Both pair with kfd_svm_attach_gpu(). */
+		kfd_svm_gpu_put(svm->gpus[i].gpu);
+		module_put(owner);
 	}
 	svm_free(svm);
 }
@@ -438,15 +429,18 @@ EXPORT_SYMBOL_NS_GPL(kfd_svm_destroy, KFD_SVM);
  *
  * Context: may sleep.
  * Return: 0; -EBUSY: too late; -EEXIST: @user_gpu_id is taken; -ENOSPC: too many
- * GPUs; -ENODEV: the backend's module is going.
+ * GPUs; -ENODEV: the GPU or the backend's module is going.
  */
 int kfd_svm_attach_gpu(struct kfd_svm *svm, struct kfd_svm_gpu *gpu,
 		       u32 user_gpu_id)
 {
 	int err = 0;
 
+	mutex_lock(&kfd_svm_processes_lock);
 	mutex_lock(&svm->op_lock);
-	if (svm->used)
+	if (gpu->gone)
+		err = -ENODEV;
+	else if (svm->used)
 		err = -EBUSY;
 	else if (kfd_svm_gpu_index(svm, user_gpu_id) >= 0)
 		err = -EEXIST;
@@ -466,6 +460,7 @@ int kfd_svm_attach_gpu(struct kfd_svm *svm, struct kfd_svm_gpu *gpu,
 		mutex_unlock(&svm->update_lock);
 	}
 	mutex_unlock(&svm->op_lock);
+	mutex_unlock(&kfd_svm_processes_lock);
 	return err;
 }
 EXPORT_SYMBOL_NS_GPL(kfd_svm_attach_gpu, KFD_SVM);
@@ -481,7 +476,7 @@ EXPORT_SYMBOL_NS_GPL(kfd_svm_attach_gpu, KFD_SVM);
  * cannot be mapped waits for the next kfd_svm_set_attr() of it.
  *
  * Context: may sleep and allocate, takes mmap_lock; ops of @vm are called.
- * Return: 0; -EINVAL: no such GPU; -EBUSY: it has a vm already.
+ * Return: 0; -EINVAL: no such GPU; -ENODEV: it is gone; -EBUSY: it has a vm already.
  */
 int kfd_svm_bind_vm(struct kfd_svm *svm, u32 user_gpu_id, void *vm)
 {
@@ -496,12 +491,16 @@ int kfd_svm_bind_vm(struct kfd_svm *svm, u32 user_gpu_id, void *vm)
 		goto out_unlock;
 	}
 	pgpu = &svm->gpus[gpu];
+	if (svm->gone & BIT_ULL(gpu)) {
+		err = -ENODEV;
+		goto out_unlock;
+	}
 	if (pgpu->vm) {
 		err = -EBUSY;
 		goto out_unlock;
 	}
 	mutex_lock(&svm->update_lock);
-	/* Pairs with the acquire in kfd_svm_bound_gpus(). */
+	/* Pairs with the acquire in kfd_svm_vm_of(). */
 	smp_store_release(&pgpu->vm, vm);
 	if (svm->evicted)
 		kfd_svm_stop_gpu(svm, gpu);

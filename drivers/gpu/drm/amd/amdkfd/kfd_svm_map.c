@@ -178,7 +178,7 @@ int kfd_svm_populate(struct kfd_svm *svm, struct kfd_svm_populate *pop)
 	err = populate_range(svm, pop, &range);
 	WRITE_ONCE(svm->populator, NULL);
 	hmm_mirror_range_unregister(&range);
-	if (!err && pop->faults)
+	if (!err && pop->kind == KFD_SVM_POPULATE_FAULT)
 		kfd_svm_count_populate(svm, pop);
 out_tidy:
 	/* The block may have been made in vain. */
@@ -235,7 +235,7 @@ static bool next_eager_piece(struct kfd_svm *svm, unsigned long page,
 	*pop = (struct kfd_svm_populate){
 		.first = page,
 		.last = page,
-		.eager = true,
+		.kind = KFD_SVM_POPULATE_EAGER,
 	};
 	for (; range && range->first <= pop->last + 1 && eager_bound(svm, range);
 	     range = kfd_svm_attr_next(range, limit)) {
@@ -250,7 +250,7 @@ static bool next_eager_piece(struct kfd_svm *svm, unsigned long page,
 /* Restoring: pages that no GPU is to have eagerly any more are not waited for. */
 void kfd_svm_block_prune_wants(struct kfd_svm *svm, struct kfd_svm_block *block)
 {
-	const struct kfd_svm_populate pop = { .eager = true };
+	const struct kfd_svm_populate pop = { .kind = KFD_SVM_POPULATE_EAGER };
 	struct kfd_svm_prep prep = { .block = block };
 
 	prep.first = kfd_svm_block_first(block);
@@ -286,6 +286,7 @@ int kfd_svm_map_eager(struct kfd_svm *svm, unsigned long first,
 		first = pop.last + 1;
 		if (!pop.gpus)
 			continue;
+		kfd_svm_unshare(svm, &pop, KFD_SVM_THEN_HOME);
 		err = kfd_svm_populate(svm, &pop) ?: err;
 		if (fatal_signal_pending(current))
 			err = -EINTR;

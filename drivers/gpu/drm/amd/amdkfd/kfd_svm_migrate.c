@@ -30,9 +30,9 @@ static void trace_target(struct kfd_svm *svm, u32 gpu, unsigned long first,
  * Return: 0; -EAGAIN: overtaken too often; another error of hmm_mirror_migrate_*(). Pages
  * that are there now in *@there, of which *@moved have moved.
  */
-static int move(struct kfd_svm *svm, unsigned long first, unsigned long last,
-		const struct kfd_svm_target *target, u32 trigger,
-		unsigned long *moved, unsigned long *there)
+int kfd_svm_move(struct kfd_svm *svm, unsigned long first, unsigned long last,
+		 const struct kfd_svm_target *target, u32 trigger,
+		 unsigned long *moved, unsigned long *there)
 {
 	struct task_struct *before = svm->populator;
 	struct hmm_mirror_migrate req = {
@@ -47,13 +47,11 @@ static int move(struct kfd_svm *svm, unsigned long first, unsigned long last,
 	lockdep_assert_held(&svm->op_lock);
 
 	WRITE_ONCE(svm->populator, current);
-	WRITE_ONCE(svm->moving, true);
 	if (target->kind == KFD_SVM_TARGET_VRAM)
 		err = hmm_mirror_migrate_to_device(&req,
 						   svm->gpus[target->gpu].gpu->mem);
 	else
 		err = hmm_mirror_migrate_to_ram(&req);
-	WRITE_ONCE(svm->moving, false);
 	WRITE_ONCE(svm->populator, before);
 	*moved = req.moved;
 	*there = req.there;
@@ -107,15 +105,15 @@ void kfd_svm_forget_thrash(struct kfd_svm *svm, unsigned long first,
 					      kfd_svm_block_clip_last(block, last));
 }
 
-/* What was evicted for others comes without a word in which block it was: see there. */
-static void note_evictions(struct kfd_svm *svm)
+/* What others take comes without a word of who did: see kfd_svm_account.taken. */
+static void note_taken(struct kfd_svm *svm)
 {
-	struct kfd_svm_span evicted[KFD_SVM_MAX_EVICTED];
-	unsigned int nr = kfd_svm_account_take_evicted(svm->account, evicted);
+	struct kfd_svm_span taken[KFD_SVM_MAX_TAKEN];
+	unsigned int nr = kfd_svm_account_read_taken(svm->account, taken);
 
 	while (nr--)
-		kfd_svm_note_pulled(svm, evicted[nr].first_va >> PAGE_SHIFT,
-				    evicted[nr].last_va >> PAGE_SHIFT);
+		kfd_svm_note_pulled(svm, taken[nr].first_va >> PAGE_SHIFT,
+				    taken[nr].last_va >> PAGE_SHIFT);
 }
 
 /* Without memory to remember it in, the move goes unnoticed. */
@@ -152,7 +150,7 @@ decide_for_fault(struct kfd_svm *svm, unsigned int gpu,
 	bool held;
 
 	mutex_lock(&svm->update_lock);
-	note_evictions(svm);
+	note_taken(svm);
 	thrash = thrash_of(xa_load(&svm->blocks, kfd_svm_block_of(pop->first)));
 	held = thrash && kfd_svm_thrash_is_held(thrash, kfd_svm_now_ms());
 	range = kfd_svm_attr_first(&svm->attrs, pop->first, pop->first);
@@ -166,55 +164,6 @@ decide_for_fault(struct kfd_svm *svm, unsigned int gpu,
 		trace_target(svm, svm->gpus[gpu].user_gpu_id, pop->first,
 			     pop->last, &target);
 	return target;
-}
-
-/* Is a page that is to be written one that has to be copied first, as things are? */
-static bool has_shared(struct kfd_svm *svm, const struct kfd_svm_populate *pop)
-{
-	unsigned long base = pop->first & ~(KFD_SVM_BLOCK_PAGES - 1UL);
-	struct hmm_mirror_cursor cursor = {
-		.extents = svm->fault_exts,
-		.nr_max = KFD_SVM_BLOCK_PAGES,
-		.next_va = pop->first << PAGE_SHIFT,
-	};
-	struct hmm_mirror_range range;
-	bool shared = false;
-	unsigned int i;
-
-	if (hmm_mirror_range_register(&range, &svm->mirror,
-				      pop->first << PAGE_SHIFT,
-				      ((pop->last + 1) << PAGE_SHIFT) - 1))
-		return false;
-	/* A look at a part is as good: it decides about nothing but the cost. */
-	if (hmm_mirror_range_snapshot(&range, &cursor))
-		cursor.nr = 0;
-	hmm_mirror_range_unregister(&range);
-	for (i = 0; i < cursor.nr; i++) {
-		const struct hmm_mirror_extent *ext = &cursor.extents[i];
-		unsigned int first = (hmm_mirror_extent_va(ext) >> PAGE_SHIFT) - base;
-
-		if ((ext->va_flags & (HMM_MIRROR_EXT_VALID | HMM_MIRROR_EXT_WRITE |
-				      HMM_MIRROR_EXT_ZERO)) == HMM_MIRROR_EXT_VALID)
-			shared |= kfd_svm_bits_any(pop->wanted, first, first +
-						   hmm_mirror_extent_npages(ext) - 1);
-	}
-	return shared;
-}
-
-/*
- * Copy what a fork left shared and is to be written now. That is done in RAM, so moving
- * it before would be moving it twice.
- */
-static void copy_shared(struct kfd_svm *svm, struct kfd_svm_populate *pop)
-{
-	struct list_head *faults = pop->faults;
-
-	if (!pop->for_write || !has_shared(svm, pop))
-		return;
-	/* Of faults the populate is that comes after the move. */
-	pop->faults = NULL;
-	kfd_svm_populate(svm, pop);
-	pop->faults = faults;
 }
 
 /*
@@ -235,14 +184,17 @@ bool kfd_svm_migrate_for_fault(struct kfd_svm *svm, unsigned int gpu,
 	if (!pop->anonymous || !kfd_svm_vram_in_use())
 		return false;
 	target = decide_for_fault(svm, gpu, pop);
-	if (target.kind == KFD_SVM_TARGET_STAY)
+	if (target.kind == KFD_SVM_TARGET_STAY) {
+		kfd_svm_unshare(svm, pop, target.cause == KFD_SVM_CAUSE_IN_PLACE ?
+					  KFD_SVM_THEN_HOME : KFD_SVM_THEN_STAY);
 		return false;
+	}
 	if (target.kind == KFD_SVM_TARGET_VRAM) {
-		copy_shared(svm, pop);
+		kfd_svm_unshare(svm, pop, KFD_SVM_THEN_MOVE);
 		note_coming(svm, target.gpu, pop->first, pop->last);
 	}
-	err = move(svm, pop->first, pop->last, &target, KFD_SVM_MIGRATE_GPU_FAULT,
-		   &moved, &there);
+	err = kfd_svm_move(svm, pop->first, pop->last, &target, kfd_svm_trigger(pop),
+			   &moved, &there);
 	if (err)
 		trace_kfd_svm_stays(svm->tgid, pop->first,
 				    pop->last - pop->first + 1, moved, err);
@@ -266,30 +218,46 @@ void kfd_svm_migrated_for_fault(struct kfd_svm *svm,
 	mutex_unlock(&svm->update_lock);
 }
 
-/*
- * A GPU of @pop cannot map memory of its window where it is: move it to RAM.
- * Return: 0; -EAGAIN: some of it would not move just now; -ENOMEM; -EINTR; -ESRCH; -EIO:
- * the device failed to copy.
- */
-int kfd_svm_migrate_out_of_reach(struct kfd_svm *svm, struct kfd_svm_populate *pop)
+/* Move what is in pop->out_of_reach to RAM, and empty that. */
+static int move_to_reach(struct kfd_svm *svm, struct kfd_svm_populate *pop)
 {
 	const struct kfd_svm_target target = {
 		.kind = KFD_SVM_TARGET_RAM,
 		.cause = KFD_SVM_CAUSE_OUT_OF_REACH,
 	};
-	unsigned long moved, there;
-	int err;
+	unsigned long base = pop->first & ~(KFD_SVM_BLOCK_PAGES - 1UL);
+	unsigned long first, last, moved, there;
+	unsigned int page = 0, end;
+	int err = 0;
 
-	trace_target(svm, 0, pop->first, pop->last, &target);
-	err = move(svm, pop->first, pop->last, &target,
-		   pop->faults ? KFD_SVM_MIGRATE_GPU_FAULT : KFD_SVM_MIGRATE_PREFETCH,
-		   &moved, &there);
-	pop->moved += moved;
-	if (moved && pop->faults) {
+	for (; !err && kfd_svm_bits_next_run(pop->out_of_reach, &page, &end,
+					     KFD_SVM_BLOCK_PAGES - 1);
+	     page = end + 1) {
+		first = base + page;
+		last = base + end;
+		trace_target(svm, 0, first, last, &target);
+		err = kfd_svm_move(svm, first, last, &target, kfd_svm_trigger(pop),
+				   &moved, &there);
+		pop->moved += moved;
+		if (!moved || pop->kind != KFD_SVM_POPULATE_FAULT)
+			continue;
 		mutex_lock(&svm->update_lock);
-		kfd_svm_note_pulled(svm, pop->first, pop->last);
+		kfd_svm_note_pulled(svm, first, last);
 		mutex_unlock(&svm->update_lock);
 	}
+	bitmap_zero(pop->out_of_reach, KFD_SVM_BLOCK_PAGES);
+	return err;
+}
+
+/*
+ * A GPU of @pop cannot map some pages of its window where they are: move them to RAM.
+ * Return: 0; -EAGAIN: some of them would not move just now; -ENOMEM; -EINTR; -ESRCH; -EIO:
+ * the device failed to copy.
+ */
+int kfd_svm_migrate_out_of_reach(struct kfd_svm *svm, struct kfd_svm_populate *pop)
+{
+	int err = move_to_reach(svm, pop);
+
 	switch (err) {
 	case 0:
 	case -EAGAIN:
@@ -357,6 +325,7 @@ static void map_prefetched(struct prefetch *prefetch)
 {
 	struct kfd_svm_populate pop = {
 		.gpus = BIT_ULL(prefetch->gpu),
+		.kind = KFD_SVM_POPULATE_PREFETCH,
 		.first = prefetch->first,
 		.last = prefetch->end,
 	};
@@ -374,8 +343,8 @@ static int prefetch_piece(struct prefetch *prefetch, bool *any)
 
 	trace_target(svm, prefetch->gpu < 0 ? 0 : svm->gpus[prefetch->gpu].user_gpu_id,
 		     prefetch->first, prefetch->end, target);
-	err = move(svm, prefetch->first, prefetch->end, target,
-		   KFD_SVM_MIGRATE_PREFETCH, &moved, &there);
+	err = kfd_svm_move(svm, prefetch->first, prefetch->end, target,
+			   KFD_SVM_MIGRATE_PREFETCH, &moved, &there);
 	*any |= moved;
 	if (target->kind == KFD_SVM_TARGET_VRAM && there)
 		map_prefetched(prefetch);
@@ -385,7 +354,8 @@ static int prefetch_piece(struct prefetch *prefetch, bool *any)
 /*
  * SET with PREFETCH_LOC @location: move first..last, which are registered, there. What
  * cannot go to VRAM stays where it is, as upstream has it; what cannot go to RAM is an
- * error. *@moved: anything has moved.
+ * error. *@moved: anything has moved. op_lock is taken for one piece at a time: others of
+ * the process do not wait for all of a long span, and may change what is to come.
  * Return: 0 or the last error; -EINTR: killed; -ESRCH: the mm is gone.
  */
 int kfd_svm_prefetch(struct kfd_svm *svm, unsigned long first, unsigned long last,
@@ -397,14 +367,21 @@ int kfd_svm_prefetch(struct kfd_svm *svm, unsigned long first, unsigned long las
 		.last = last,
 	};
 	int err, failed = 0;
+	bool any;
 
-	lockdep_assert_held(&svm->op_lock);
+	lockdep_assert_not_held(&svm->op_lock);
 
 	*moved = false;
 	if (!kfd_svm_vram_in_use())
 		return 0;
-	while (next_piece(&prefetch, first)) {
-		err = prefetch_piece(&prefetch, moved);
+	for (;;) {
+		if (mutex_lock_killable(&svm->op_lock))
+			return -EINTR;
+		any = next_piece(&prefetch, first);
+		err = any ? prefetch_piece(&prefetch, moved) : 0;
+		mutex_unlock(&svm->op_lock);
+		if (!any)
+			return failed;
 		if (fatal_signal_pending(current))
 			err = -EINTR;
 		if (err == -EINTR || err == -ESRCH)
@@ -412,10 +389,7 @@ int kfd_svm_prefetch(struct kfd_svm *svm, unsigned long first, unsigned long las
 		if (err && prefetch.target.cause != KFD_SVM_CAUSE_NO_VRAM &&
 		    prefetch.target.kind == KFD_SVM_TARGET_RAM)
 			failed = err;
-		if (prefetch.end == ULONG_MAX)
-			break;
 		first = prefetch.end + 1;
 		cond_resched();
 	}
-	return failed;
 }

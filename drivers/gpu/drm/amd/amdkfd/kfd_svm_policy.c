@@ -7,7 +7,11 @@
 
 #define MTYPE(name) \
 	FIELD_PREP_CONST(KFD_SVM_PTE_MTYPE, KFD_SVM_MTYPE_##name)
-#define SNOOPED		KFD_SVM_PTE_SNOOPED
+#define NC		MTYPE(NC)
+#define RW		MTYPE(RW)
+#define CC		MTYPE(CC)
+#define UC		MTYPE(UC)
+#define SN		KFD_SVM_PTE_SNOOPED
 
 /* What the flags say about coherence; EXT_COHERENT wins over COHERENT. */
 enum coherence {
@@ -17,108 +21,130 @@ enum coherence {
 	NR_COHERENCE,
 };
 
-#define NR_PLACES	(KFD_SVM_PLACE_SYSTEM + 1)
+#define NR_PLACES	(KFD_SVM_PLACE_NEAR + 1)
 
 /*
  * struct pte_row - memory type and snooping of a family of graphics cores
  * @first: first IP version of the family
  * @last: last one
- * @pte: bits by place and coherence
+ * @mask: of the traits, those that matter
+ * @traits: what they are
+ * @pte: bits by place and coherence; a row that says nothing of NEAR, which no
+ *	real entry is 0 for, has it like SYSTEM
  *
- * Remote memory is that of the same hive; no other is mapped. Rows with an APU or
- * memory partitions need facts no backend reports yet: here a GPU is a discrete one.
+ * Remote memory is that of the same hive; no other is mapped, so a card outside it,
+ * which upstream does not snoop, needs no column.
  */
 struct pte_row {
 	u32 first;
 	u32 last;
+	u32 mask;
+	u32 traits;
 	u32 pte[NR_PLACES][NR_COHERENCE];
 };
 
 static const struct pte_row pte_rows[] = {
+	/* MI200 whose VRAM the CPU reaches over the link, then it and MI100 as cards. */
+	{
+		.first = KFD_SVM_GC(9, 4, 2),
+		.last = KFD_SVM_GC(9, 4, 2),
+		.mask = KFD_SVM_GC_CPU_LINK,
+		.traits = KFD_SVM_GC_CPU_LINK,
+		.pte = {
+			[KFD_SVM_PLACE_LOCAL] = { RW | SN, CC | SN, CC | SN },
+			[KFD_SVM_PLACE_REMOTE] = { NC | SN, UC | SN, UC | SN },
+			[KFD_SVM_PLACE_SYSTEM] = { NC | SN, UC | SN, UC | SN },
+		},
+	},
 	{
 		.first = KFD_SVM_GC(9, 4, 1),
 		.last = KFD_SVM_GC(9, 4, 2),
 		.pte = {
-			[KFD_SVM_PLACE_LOCAL] = {
-				MTYPE(RW), MTYPE(CC), MTYPE(CC),
-			},
-			[KFD_SVM_PLACE_REMOTE] = {
-				MTYPE(NC) | SNOOPED, MTYPE(UC) | SNOOPED,
-				MTYPE(UC) | SNOOPED,
-			},
-			[KFD_SVM_PLACE_SYSTEM] = {
-				MTYPE(NC) | SNOOPED, MTYPE(UC) | SNOOPED,
-				MTYPE(UC) | SNOOPED,
-			},
+			[KFD_SVM_PLACE_LOCAL] = { RW, CC, CC },
+			[KFD_SVM_PLACE_REMOTE] = { NC | SN, UC | SN, UC | SN },
+			[KFD_SVM_PLACE_SYSTEM] = { NC | SN, UC | SN, UC | SN },
+		},
+	},
+	/* MI300 and later as an APU, of one NUMA node and of several, then as cards. */
+	{
+		.first = KFD_SVM_GC(9, 4, 3),
+		.last = KFD_SVM_GC(9, 5, 0),
+		.mask = KFD_SVM_GC_APU | KFD_SVM_GC_NODES,
+		.traits = KFD_SVM_GC_APU,
+		.pte = {
+			[KFD_SVM_PLACE_LOCAL] = { RW | SN, RW | SN, CC | SN },
+			[KFD_SVM_PLACE_REMOTE] = { NC | SN, NC | SN, UC | SN },
+			[KFD_SVM_PLACE_SYSTEM] = { RW | SN, RW | SN, CC | SN },
+		},
+	},
+	{
+		.first = KFD_SVM_GC(9, 4, 3),
+		.last = KFD_SVM_GC(9, 5, 0),
+		.mask = KFD_SVM_GC_APU,
+		.traits = KFD_SVM_GC_APU,
+		.pte = {
+			[KFD_SVM_PLACE_LOCAL] = { RW | SN, RW | SN, CC | SN },
+			[KFD_SVM_PLACE_REMOTE] = { NC | SN, NC | SN, UC | SN },
+			[KFD_SVM_PLACE_SYSTEM] = { NC | SN, NC | SN, UC | SN },
+			[KFD_SVM_PLACE_NEAR] = { RW | SN, RW | SN, CC | SN },
 		},
 	},
 	{
 		.first = KFD_SVM_GC(9, 4, 3),
 		.last = KFD_SVM_GC(9, 4, 4),
 		.pte = {
-			[KFD_SVM_PLACE_LOCAL] = {
-				MTYPE(RW) | SNOOPED, MTYPE(RW) | SNOOPED,
-				MTYPE(CC) | SNOOPED,
-			},
-			[KFD_SVM_PLACE_REMOTE] = {
-				MTYPE(NC) | SNOOPED, MTYPE(NC) | SNOOPED,
-				MTYPE(UC) | SNOOPED,
-			},
-			[KFD_SVM_PLACE_SYSTEM] = {
-				MTYPE(UC) | SNOOPED, MTYPE(UC) | SNOOPED,
-				MTYPE(UC) | SNOOPED,
-			},
+			[KFD_SVM_PLACE_LOCAL] = { RW | SN, RW | SN, CC | SN },
+			[KFD_SVM_PLACE_REMOTE] = { NC | SN, NC | SN, UC | SN },
+			[KFD_SVM_PLACE_SYSTEM] = { UC | SN, UC | SN, UC | SN },
 		},
 	},
 	{
 		.first = KFD_SVM_GC(9, 5, 0),
 		.last = KFD_SVM_GC(9, 5, 0),
 		.pte = {
-			[KFD_SVM_PLACE_LOCAL] = {
-				MTYPE(RW) | SNOOPED, MTYPE(RW) | SNOOPED,
-				MTYPE(CC) | SNOOPED,
-			},
-			[KFD_SVM_PLACE_REMOTE] = {
-				MTYPE(NC) | SNOOPED, MTYPE(NC) | SNOOPED,
-				MTYPE(UC) | SNOOPED,
-			},
-			[KFD_SVM_PLACE_SYSTEM] = {
-				MTYPE(NC) | SNOOPED, MTYPE(NC) | SNOOPED,
-				MTYPE(UC) | SNOOPED,
-			},
+			[KFD_SVM_PLACE_LOCAL] = { RW | SN, RW | SN, CC | SN },
+			[KFD_SVM_PLACE_REMOTE] = { NC | SN, NC | SN, UC | SN },
+			[KFD_SVM_PLACE_SYSTEM] = { NC | SN, NC | SN, UC | SN },
 		},
 	},
+	/* gfx12. */
 	{
 		.first = KFD_SVM_GC(12, 0, 0),
 		.last = KFD_SVM_GC(12, 0, 255),
 		.pte = {
-			[KFD_SVM_PLACE_LOCAL] = {
-				MTYPE(NC), MTYPE(NC), MTYPE(NC),
-			},
-			[KFD_SVM_PLACE_REMOTE] = {
-				MTYPE(NC), MTYPE(NC), MTYPE(NC),
-			},
-			[KFD_SVM_PLACE_SYSTEM] = {
-				MTYPE(NC) | SNOOPED, MTYPE(NC) | SNOOPED,
-				MTYPE(NC) | SNOOPED,
-			},
+			[KFD_SVM_PLACE_LOCAL] = { NC, NC, NC },
+			[KFD_SVM_PLACE_REMOTE] = { NC, NC, NC },
+			[KFD_SVM_PLACE_SYSTEM] = { NC | SN, NC | SN, NC | SN },
 		},
 	},
 	{
-		/* All others, last: the table is searched in order. */
+		.first = KFD_SVM_GC(12, 1, 0),
+		.last = KFD_SVM_GC(12, 1, 0),
+		.mask = KFD_SVM_GC_REV0,
+		.traits = KFD_SVM_GC_REV0,
+		.pte = {
+			[KFD_SVM_PLACE_LOCAL] = { NC | SN, NC | SN, NC | SN },
+			[KFD_SVM_PLACE_REMOTE] = { UC | SN, UC | SN, UC | SN },
+			[KFD_SVM_PLACE_SYSTEM] = { UC | SN, UC | SN, UC | SN },
+		},
+	},
+	{
+		.first = KFD_SVM_GC(12, 1, 0),
+		.last = KFD_SVM_GC(12, 1, 0),
+		.pte = {
+			[KFD_SVM_PLACE_LOCAL] = { RW | SN, RW | SN, RW | SN },
+			[KFD_SVM_PLACE_REMOTE] = { NC | SN, NC | SN, UC | SN },
+			[KFD_SVM_PLACE_SYSTEM] = { NC | SN, NC | SN, UC | SN },
+		},
+	},
+	/* All others, last: the table is searched in order. */
+	{
 		.first = 0,
 		.last = ~0U,
 		.pte = {
-			[KFD_SVM_PLACE_LOCAL] = {
-				MTYPE(NC), MTYPE(UC), MTYPE(UC),
-			},
-			[KFD_SVM_PLACE_REMOTE] = {
-				MTYPE(NC), MTYPE(UC), MTYPE(UC),
-			},
-			[KFD_SVM_PLACE_SYSTEM] = {
-				MTYPE(NC) | SNOOPED, MTYPE(UC) | SNOOPED,
-				MTYPE(UC) | SNOOPED,
-			},
+			[KFD_SVM_PLACE_LOCAL] = { NC, UC, UC },
+			[KFD_SVM_PLACE_REMOTE] = { NC, UC, UC },
+			[KFD_SVM_PLACE_SYSTEM] = { NC | SN, UC | SN, UC | SN },
 		},
 	},
 };
@@ -130,21 +156,35 @@ static enum coherence coherence_of(u32 flags)
 	return flags & KFD_SVM_FLAG_COHERENT ? COHERENT : INCOHERENT;
 }
 
-/* KFD_SVM_PTE_* for memory at @place, which is one to map, of a range with @flags. */
-u32 kfd_svm_policy_pte(u32 gc_version, enum kfd_svm_place place, u32 flags,
-		       bool cpu_writable)
+static const struct pte_row *row_of(u32 gc_version, u32 gc_traits)
 {
 	const struct pte_row *row = pte_rows;
+
+	while (gc_version < row->first || gc_version > row->last ||
+	       (gc_traits & row->mask) != row->traits)
+		row++;
+	return row;
+}
+
+/*
+ * KFD_SVM_PTE_* for memory at @place, which is one to map, of a range with @flags, on a
+ * GPU with @gc_traits, KFD_SVM_GC_*.
+ */
+u32 kfd_svm_policy_pte(u32 gc_version, u32 gc_traits, enum kfd_svm_place place,
+		       u32 flags, bool cpu_writable)
+{
+	const struct pte_row *row = row_of(gc_version, gc_traits);
+	enum coherence coherence = coherence_of(flags);
 	u32 pte = KFD_SVM_PTE_READ;
 
-	while (gc_version < row->first || gc_version > row->last)
-		row++;
-	pte |= row->pte[place][coherence_of(flags)];
+	if (place == KFD_SVM_PLACE_NEAR && !row->pte[place][coherence])
+		place = KFD_SVM_PLACE_SYSTEM;
+	pte |= row->pte[place][coherence];
 	if (cpu_writable && !(flags & KFD_SVM_FLAG_GPU_RO))
 		pte |= KFD_SVM_PTE_WRITE;
 	if (flags & KFD_SVM_FLAG_GPU_EXEC)
 		pte |= KFD_SVM_PTE_EXEC;
-	if (place == KFD_SVM_PLACE_SYSTEM)
+	if (place == KFD_SVM_PLACE_SYSTEM || place == KFD_SVM_PLACE_NEAR)
 		pte |= KFD_SVM_PTE_SYSTEM;
 	if (place == KFD_SVM_PLACE_REMOTE)
 		pte |= KFD_SVM_PTE_PEER;

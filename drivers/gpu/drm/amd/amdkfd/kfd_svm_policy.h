@@ -27,17 +27,19 @@
  * @KFD_SVM_PLACE_LOCAL: its own VRAM
  * @KFD_SVM_PLACE_REMOTE: the VRAM of another GPU of its hive
  * @KFD_SVM_PLACE_SYSTEM: system memory, or memory it reaches in the same way
+ * @KFD_SVM_PLACE_NEAR: system memory of its own NUMA node; an APU's
  * @KFD_SVM_PLACE_NEEDS_RAM: out of its reach; to be mapped it has to go to RAM
  */
 enum kfd_svm_place {
 	KFD_SVM_PLACE_LOCAL,
 	KFD_SVM_PLACE_REMOTE,
 	KFD_SVM_PLACE_SYSTEM,
+	KFD_SVM_PLACE_NEAR,
 	KFD_SVM_PLACE_NEEDS_RAM,
 };
 
-u32 kfd_svm_policy_pte(u32 gc_version, enum kfd_svm_place place, u32 flags,
-		       bool cpu_writable);
+u32 kfd_svm_policy_pte(u32 gc_version, u32 gc_traits, enum kfd_svm_place place,
+		       u32 flags, bool cpu_writable);
 u64 kfd_svm_policy_eager(const struct kfd_svm_attr *attr, bool xnack);
 u64 kfd_svm_policy_resident(const struct kfd_svm_attr *attr, bool xnack);
 enum kfd_svm_fault_outcome

@@ -50,8 +50,8 @@ struct mem_cgroup;
 /* How often one populate takes memory to RAM that a GPU cannot map where it is. */
 #define KFD_SVM_TO_RAM_TRIES	4
 
-/* Evictions an account remembers between two GPU faults. */
-#define KFD_SVM_MAX_EVICTED	32
+/* Pulls by others that an account remembers between two GPU faults. */
+#define KFD_SVM_MAX_TAKEN	32
 
 /* Inside: a GPU cannot map memory where it is. No ioctl and no fault returns it. */
 #define KFD_SVM_ENEEDSRAM	EXDEV
@@ -59,7 +59,8 @@ struct mem_cgroup;
 /**
  * struct kfd_svm_gpu - a GPU of the system
  * @desc: as registered
- * @users: processes that have it attached
+ * @users: one of the backend until it unregisters, one of each process that has it
+ * @gone: it was unregistered; kfd_svm_unplug.c
  * @link: in the list of all GPUs
  * @mem: its VRAM as pages, or NULL: nothing migrates to it
  * @why_not: then the reason
@@ -67,6 +68,7 @@ struct mem_cgroup;
 struct kfd_svm_gpu {
 	struct kfd_svm_gpu_desc desc;
 	refcount_t users;
+	bool gone;
 	struct list_head link;
 	struct hmm_mirror_devmem *mem;
 	const char *why_not;
@@ -97,8 +99,9 @@ struct kfd_svm_gpu_account {
  * @idle: woken when the last of them has ended
  * @nr_gpus: entries of @gpus in use
  * @gpus: by GPU index of @svm
- * @nr_evicted: entries of @evicted in use
- * @evicted: where memory was taken for others, for kfd_svm_block.thrash
+ * @nr_taken: entries of @taken in use
+ * @taken: where memory was taken to make room, or by other processes that share it, for
+ *	kfd_svm_block.thrash
  *
  * Pages outlive their process: those of a child after fork(), say.
  */
@@ -110,16 +113,16 @@ struct kfd_svm_account {
 	wait_queue_head_t idle;
 	unsigned int nr_gpus;
 	struct kfd_svm_gpu_account gpus[KFD_SVM_MAX_GPUS];
-	unsigned int nr_evicted;
-	struct kfd_svm_span evicted[KFD_SVM_MAX_EVICTED];
+	unsigned int nr_taken;
+	struct kfd_svm_span taken[KFD_SVM_MAX_TAKEN];
 };
 
 /**
  * struct kfd_svm_pgpu - a GPU as one process has it
  * @gpu: the GPU; attached for the life of the process
  * @user_gpu_id: the process's name for it
- * @vm: the backend's address space, NULL before bind. Written once, under
- *	op_lock and update_lock; kfd_svm_bound_gpus() may look without
+ * @vm: the backend's address space, NULL before bind and when the GPU is gone.
+ *	Written under op_lock and update_lock; others use kfd_svm_bound_gpus()
  * @needs_flush: a zap is under way; under update_lock
  * @counters: under update_lock; but what moves is in the account
  */
@@ -179,7 +182,8 @@ struct kfd_svm_block {
  * @xnack: faults are replayed. Written under op_lock and update_lock
  * @used: attributes or blocks may exist, so the set of GPUs is final; op_lock
  * @nr_gpus: entries of @gpus in use; final once @used
- * @capable: GPUs that can do SVM, as bits
+ * @capable: GPUs that can do SVM, as bits; written under op_lock and update_lock
+ * @gone: GPUs that have gone since; as @capable
  * @gpus: by index
  * @links: what they can do with each other's VRAM; final once @used
  * @account: what of the process is in VRAM
@@ -194,8 +198,6 @@ struct kfd_svm_block {
  *	served by whoever gets op_lock
  * @populator: the thread that makes pages present or moves them, whose copies and
  *	moves are no change by others; written under op_lock, others compare it with themselves
- * @moving: the populator moves memory where it is to be; written and compared as
- *	@populator is
  * @evicted: all queues are stopped by us
  * @work_waiting: a stopped engine has work. Set without a lock, cleared under
  *	@update_lock at resume
@@ -204,12 +206,15 @@ struct kfd_svm_block {
  * @nr_pending: entries in @pending
  * @restore_work: restores; only queued while @evicted and @work_waiting
  * @housekeep_work: tops up the attribute tree's reserve, frees empty blocks
+ * @link: in the list of all processes
  * @debugfs: directory, may be an error pointer
  *
  * Lock order, outermost first::
  *
  *   op_lock -> mmap_lock -> locks of the core mm -> update_lock -> backend
  *                                                  update_lock -> account
+ *
+ * Before them comes the list of all processes, see kfd_svm_unplug.c.
  *
  * Invalidation takes update_lock only. Under update_lock nothing allocates,
  * sleeps on anything but the lock itself, or enters the mirror.
@@ -229,6 +234,7 @@ struct kfd_svm {
 	bool used;
 	unsigned int nr_gpus;
 	u64 capable;
+	u64 gone;
 	struct kfd_svm_pgpu gpus[KFD_SVM_MAX_GPUS];
 	struct kfd_svm_links links;
 	struct kfd_svm_account *account;
@@ -243,7 +249,6 @@ struct kfd_svm {
 
 	struct list_head faults;
 	struct task_struct *populator;
-	bool moving;
 
 	bool evicted;
 	bool work_waiting;
@@ -253,6 +258,7 @@ struct kfd_svm {
 	struct delayed_work restore_work;
 	struct work_struct housekeep_work;
 
+	struct list_head link;
 	struct dentry *debugfs;
 };
 
@@ -304,13 +310,24 @@ kfd_svm_block_clip_last(const struct kfd_svm_block *block, unsigned long last)
 }
 
 /**
+ * enum kfd_svm_populate_kind - what memory is brought in for
+ * @KFD_SVM_POPULATE_EAGER: SET and restore: for each GPU only pages it maps eagerly,
+ *	writable where the VMA allows, and remember those that cannot be had
+ * @KFD_SVM_POPULATE_FAULT: GPU faults: all pages the GPU has access to, readable at least
+ * @KFD_SVM_POPULATE_PREFETCH: a prefetch: the same, though nobody has faulted
+ */
+enum kfd_svm_populate_kind {
+	KFD_SVM_POPULATE_EAGER,
+	KFD_SVM_POPULATE_FAULT,
+	KFD_SVM_POPULATE_PREFETCH,
+};
+
+/**
  * struct kfd_svm_populate - bring memory into page tables
  * @gpus: for whom
  * @first: first page
  * @last: last page, in the same block
- * @eager: for each GPU only pages it maps eagerly, writable where the VMA allows,
- *	and remember those that cannot be had; otherwise all pages it has access
- *	to, readable at least
+ * @kind: what for
  * @for_write: a fault wants to write in the window
  * @anonymous: the memory is: a page to write, where there is none yet, is nothing
  *	but memory
@@ -320,17 +337,18 @@ kfd_svm_block_clip_last(const struct kfd_svm_block *block, unsigned long last)
  *	follows are by kfd_svm_request_build()
  * @demand: of @write, those that are to count as written
  * @changes: the block's, when they were found
- * @faults: struct kfd_svm_fault that wait for pages of it. Out: their err, an
+ * @out_of_reach: pages that a GPU of @gpus cannot map where they are; by the commit
+ * @faults: struct kfd_svm_fault that wait for pages of it, or NULL. Out: their err, an
  *	error user space is told of, -EPERM, -EAGAIN, or 0
  * @missing: out: an error user space is told of that kept a page away: -EFAULT,
  *	-EHWPOISON, or 0
- * @moved: out: pages that went to RAM because a GPU could not map them
+ * @moved: out: pages that moved because a GPU could not map them, or not as it needs
  */
 struct kfd_svm_populate {
 	u64 gpus;
 	unsigned long first;
 	unsigned long last;
-	bool eager;
+	enum kfd_svm_populate_kind kind;
 	bool for_write;
 	bool anonymous;
 	DECLARE_BITMAP(wanted, KFD_SVM_BLOCK_PAGES);
@@ -338,9 +356,22 @@ struct kfd_svm_populate {
 	DECLARE_BITMAP(write, KFD_SVM_BLOCK_PAGES);
 	DECLARE_BITMAP(demand, KFD_SVM_BLOCK_PAGES);
 	unsigned long changes;
+	DECLARE_BITMAP(out_of_reach, KFD_SVM_BLOCK_PAGES);
 	struct list_head *faults;
 	int missing;
 	unsigned long moved;
+};
+
+/**
+ * enum kfd_svm_then - what becomes of pages that were made writable in RAM
+ * @KFD_SVM_THEN_MOVE: the caller moves the window to VRAM
+ * @KFD_SVM_THEN_HOME: those from VRAM go back there
+ * @KFD_SVM_THEN_STAY: nothing
+ */
+enum kfd_svm_then {
+	KFD_SVM_THEN_MOVE,
+	KFD_SVM_THEN_HOME,
+	KFD_SVM_THEN_STAY,
 };
 
 /**
@@ -364,6 +395,18 @@ struct kfd_svm_prep {
 	DECLARE_BITMAP(replace, KFD_SVM_BLOCK_PAGES);
 	unsigned int nr_fresh;
 };
+
+static inline bool kfd_svm_is_eager(const struct kfd_svm_populate *pop)
+{
+	return pop->kind == KFD_SVM_POPULATE_EAGER;
+}
+
+/* Of moves on behalf of @pop, as SMI tells them. */
+static inline u32 kfd_svm_trigger(const struct kfd_svm_populate *pop)
+{
+	return pop->kind == KFD_SVM_POPULATE_FAULT ? KFD_SVM_MIGRATE_GPU_FAULT :
+						     KFD_SVM_MIGRATE_PREFETCH;
+}
 
 /**
  * struct kfd_svm_charge - whom allocations are charged to
@@ -389,6 +432,12 @@ int kfd_svm_commit_attr(struct kfd_svm *svm, unsigned long first,
 			const struct kfd_svm_attr_update *update,
 			unsigned int *changed);
 
+/* kfd_svm_unplug.c */
+extern struct mutex kfd_svm_processes_lock;
+void kfd_svm_process_add(struct kfd_svm *svm);
+void kfd_svm_process_remove(struct kfd_svm *svm);
+void kfd_svm_gpu_put(struct kfd_svm_gpu *gpu);
+
 /* kfd_svm_block.c */
 struct kfd_svm_block *kfd_svm_block_get(struct kfd_svm *svm, unsigned long index,
 					u64 gpus);
@@ -408,6 +457,7 @@ void kfd_svm_mapping_undo_unused(struct kfd_svm *svm,
 				 unsigned int first, unsigned int last);
 
 /* kfd_svm_zap.c */
+void kfd_svm_zap_gpu(struct kfd_svm *svm, unsigned int gpu);
 void kfd_svm_zap(struct kfd_svm *svm, unsigned long first, unsigned long last,
 		 u64 gpus);
 void kfd_svm_rewrite(struct kfd_svm *svm, unsigned long first,
@@ -421,6 +471,9 @@ void kfd_svm_invalidate(struct hmm_mirror *mirror,
 int kfd_svm_request_build(struct kfd_svm *svm, struct kfd_svm_populate *pop,
 			  struct hmm_mirror_range *range,
 			  struct hmm_mirror_req *req);
+void kfd_svm_request_demand(struct kfd_svm *svm, struct kfd_svm_populate *pop);
+unsigned int kfd_svm_request_spans(struct kfd_svm *svm, unsigned long base,
+				   const unsigned long *pages);
 void kfd_svm_count_populate(struct kfd_svm *svm,
 			    const struct kfd_svm_populate *pop);
 void kfd_svm_refuse_devices(const struct hmm_mirror_range *range,
@@ -433,7 +486,7 @@ bool kfd_svm_fault_failed(const struct kfd_svm_populate *pop);
 void kfd_svm_find_target(struct kfd_svm *svm, const struct kfd_svm_populate *pop,
 			 struct kfd_svm_prep *prep);
 int kfd_svm_commit_reserve(struct kfd_svm *svm);
-int kfd_svm_commit(struct kfd_svm *svm, const struct kfd_svm_populate *pop,
+int kfd_svm_commit(struct kfd_svm *svm, struct kfd_svm_populate *pop,
 		   struct hmm_mirror_range *range,
 		   struct hmm_mirror_cursor *cursor, struct kfd_svm_prep *prep);
 
@@ -455,11 +508,18 @@ void kfd_svm_account_add_gpu(struct kfd_svm_account *account,
 			     const struct kfd_svm_gpu *gpu, u32 user_gpu_id);
 void kfd_svm_account_read(struct kfd_svm_account *account, unsigned int gpu,
 			  struct kfd_svm_counters *counters);
-unsigned int kfd_svm_account_take_evicted(struct kfd_svm_account *account,
-					  struct kfd_svm_span *evicted);
+unsigned int kfd_svm_account_read_taken(struct kfd_svm_account *account,
+					struct kfd_svm_span *taken);
 void kfd_svm_tell(struct kfd_svm *svm, const struct kfd_svm_event *event);
 
+/* kfd_svm_unshare.c */
+void kfd_svm_unshare(struct kfd_svm *svm, struct kfd_svm_populate *pop,
+		     enum kfd_svm_then then);
+
 /* kfd_svm_migrate.c */
+int kfd_svm_move(struct kfd_svm *svm, unsigned long first, unsigned long last,
+		 const struct kfd_svm_target *target, u32 trigger,
+		 unsigned long *moved, unsigned long *there);
 bool kfd_svm_migrate_for_fault(struct kfd_svm *svm, unsigned int gpu,
 			       struct kfd_svm_populate *pop);
 void kfd_svm_migrated_for_fault(struct kfd_svm *svm,
@@ -491,6 +551,9 @@ void kfd_svm_debugfs_init(void);
 void kfd_svm_debugfs_exit(void);
 void kfd_svm_debugfs_add(struct kfd_svm *svm);
 void kfd_svm_debugfs_remove(struct kfd_svm *svm);
+
+/* kfd_svm_debugfs_pt.c */
+extern const struct file_operations kfd_svm_page_tables_fops;
 
 /* kfd_svm_residency.c */
 int kfd_svm_residency_show(struct seq_file *m, void *unused);

@@ -41,14 +41,18 @@ static int add_along(struct kfd_svm *svm, struct kfd_svm_populate *pop,
 	return 0;
 }
 
-/* The runs of pop->write as spans. */
-static unsigned int make_spans(struct kfd_svm *svm,
-			       const struct kfd_svm_populate *pop)
+/*
+ * The runs of @pages, of the block at page @base, as spans to be written, in
+ * kfd_svm.req_spans. Return: how many.
+ */
+unsigned int kfd_svm_request_spans(struct kfd_svm *svm, unsigned long base,
+				   const unsigned long *pages)
 {
-	unsigned long base = pop->first & ~(KFD_SVM_BLOCK_PAGES - 1UL);
 	unsigned int page = 0, end, nr = 0;
 
-	for (; kfd_svm_bits_next_run(pop->write, &page, &end,
+	lockdep_assert_held(&svm->op_lock);
+
+	for (; kfd_svm_bits_next_run(pages, &page, &end,
 				     KFD_SVM_BLOCK_PAGES - 1);
 	     page = end + 1)
 		svm->req_spans[nr++] = (struct hmm_mirror_req_span){
@@ -89,6 +93,33 @@ void kfd_svm_count_populate(struct kfd_svm *svm,
 }
 
 /*
+ * Fill in pop->demand and pop->changes: the pages that faults want to write, and those
+ * ahead of who writes many.
+ */
+void kfd_svm_request_demand(struct kfd_svm *svm, struct kfd_svm_populate *pop)
+{
+	DECLARE_BITMAP(written, KFD_SVM_BLOCK_PAGES);
+	struct kfd_svm_block *block;
+
+	lockdep_assert_held(&svm->op_lock);
+
+	bitmap_zero(written, KFD_SVM_BLOCK_PAGES);
+	block = xa_load(&svm->blocks, kfd_svm_block_of(pop->first));
+	if (block) {
+		mutex_lock(&svm->update_lock);
+		/* Not what this populate itself has noted in a turn before. */
+		bitmap_and(written, block->demand, pop->written, KFD_SVM_BLOCK_PAGES);
+		pop->changes = block->changes;
+		mutex_unlock(&svm->update_lock);
+	}
+	bitmap_copy(pop->demand, pop->wanted, KFD_SVM_BLOCK_PAGES);
+	kfd_svm_policy_write_around(written, pop->demand);
+	if (kfd_svm_break_spare)
+		bitmap_fill(pop->demand, KFD_SVM_BLOCK_PAGES);
+	clip_to_window(pop, pop->demand);
+}
+
+/*
  * What @pop, whose block exists, is to ask for, as things are at the moment: it
  * is out of date when the CPU changes the memory. The spans are good until the next
  * call.
@@ -98,38 +129,26 @@ int kfd_svm_request_build(struct kfd_svm *svm, struct kfd_svm_populate *pop,
 			  struct hmm_mirror_range *range,
 			  struct hmm_mirror_req *req)
 {
-	DECLARE_BITMAP(written, KFD_SVM_BLOCK_PAGES);
-	struct kfd_svm_block *block;
 	int err = 0;
 
 	lockdep_assert_held(&svm->op_lock);
 
 	*req = (struct hmm_mirror_req){
-		.default_req = pop->eager ? HMM_MIRROR_REQ_WRITE_IF_VMA :
+		.default_req = kfd_svm_is_eager(pop) ? HMM_MIRROR_REQ_WRITE_IF_VMA :
 					    HMM_MIRROR_REQ_READ,
 	};
-	if (pop->eager)
-		return 0;
-	if (!pop->for_write)
+	if (kfd_svm_is_eager(pop) || !pop->for_write)
 		return 0;
 
-	block = xa_load(&svm->blocks, kfd_svm_block_of(pop->first));
-	mutex_lock(&svm->update_lock);
-	/* Not what this populate itself has noted in a turn before. */
-	bitmap_and(written, block->demand, pop->written, KFD_SVM_BLOCK_PAGES);
-	pop->changes = block->changes;
-	mutex_unlock(&svm->update_lock);
-	bitmap_copy(pop->write, pop->wanted, KFD_SVM_BLOCK_PAGES);
-	kfd_svm_policy_write_around(written, pop->write);
-	if (kfd_svm_break_spare)
-		bitmap_fill(pop->write, KFD_SVM_BLOCK_PAGES);
-	clip_to_window(pop, pop->write);
-	bitmap_copy(pop->demand, pop->write, KFD_SVM_BLOCK_PAGES);
+	kfd_svm_request_demand(svm, pop);
+	bitmap_copy(pop->write, pop->demand, KFD_SVM_BLOCK_PAGES);
 	if (pop->first < pop->last)
 		err = add_along(svm, pop, range);
 	if (err)
 		return err;
-	req->nr_spans = make_spans(svm, pop);
+	req->nr_spans = kfd_svm_request_spans(svm, pop->first &
+					      ~(KFD_SVM_BLOCK_PAGES - 1UL),
+					      pop->write);
 	req->spans = svm->req_spans;
 	return 0;
 }

@@ -286,6 +286,21 @@ TRACE_EVENT(kfd_svm_set_attr,
 		  __entry->nattr, __entry->err)
 );
 
+/* A GPU of the process is gone. */
+TRACE_EVENT(kfd_svm_lost_gpu,
+	TP_PROTO(pid_t tgid, u32 gpu),
+	TP_ARGS(tgid, gpu),
+	TP_STRUCT__entry(
+		__field(pid_t, tgid)
+		__field(u32, gpu)
+	),
+	TP_fast_assign(
+		__entry->tgid = tgid;
+		__entry->gpu = gpu;
+	),
+	TP_printk("tgid=%d gpu=%u", __entry->tgid, __entry->gpu)
+);
+
 /* An unmap found the reserve empty: attributes near it were dropped. */
 TRACE_EVENT(kfd_svm_attr_lost,
 	TP_PROTO(pid_t tgid, unsigned long page, unsigned long npages),

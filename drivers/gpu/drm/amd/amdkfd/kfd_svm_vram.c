@@ -41,6 +41,13 @@ static void mem_free(void *priv, u64 addr, u64 len)
 	gpu->desc.ops->vram_free(gpu->desc.priv, addr, len);
 }
 
+static int mem_clear(void *priv, u64 addr, u64 len)
+{
+	struct kfd_svm_gpu *gpu = priv;
+
+	return gpu->desc.ops->vram_clear(gpu->desc.priv, addr, len);
+}
+
 static int mem_copy(void *priv, enum hmm_mirror_copy_dir dir,
 		    const struct hmm_mirror_copy *runs, unsigned int nr)
 {
@@ -68,6 +75,7 @@ static int mem_copy_peer(void *priv, void *src, const struct hmm_mirror_copy *ru
 static const struct hmm_mirror_devmem_ops mem_ops = {
 	.alloc = mem_alloc,
 	.free = mem_free,
+	.clear = mem_clear,
 	.copy = mem_copy,
 	.copy_peer = mem_copy_peer,
 };
@@ -80,7 +88,7 @@ static const char *refusal(const struct kfd_svm_gpu_desc *desc)
 	if (!desc->svm_capable)
 		return "no SVM on this GPU";
 	if (!desc->vram_len || !desc->ops->vram_alloc || !desc->ops->vram_free ||
-	    !desc->ops->vram_copy)
+	    !desc->ops->vram_clear || !desc->ops->vram_copy)
 		return "its driver offers none";
 	return NULL;
 }
@@ -143,6 +151,7 @@ void kfd_svm_vram_fini(struct kfd_svm_gpu *gpu)
 	if (!gpu->mem)
 		return;
 	hmm_mirror_devmem_destroy(gpu->mem);
+	gpu->mem = NULL;
 	atomic_dec(&nr_mems);
 }
 

@@ -234,7 +234,20 @@ static void forget_wants(struct kfd_svm *svm, unsigned long first,
 						KFD_SVM_BLOCK_PAGES);
 		if (!wanted)
 			kfd_svm_block_clear_pending(svm, block);
+		/* What kept it may have been this, or how its memory moved. */
+		if (kfd_svm_block_is_empty(svm, block))
+			queue_work(kfd_svm_wq, &svm->housekeep_work);
 	}
+}
+
+/* All of @gpu, which goes; for @gpu nothing is to be restored any more. */
+void kfd_svm_zap_gpu(struct kfd_svm *svm, unsigned int gpu)
+{
+	lockdep_assert_held(&svm->op_lock);
+	lockdep_assert_held(&svm->update_lock);
+
+	kfd_svm_zap(svm, 0, ULONG_MAX, BIT_ULL(gpu));
+	forget_wants(svm, 0, ULONG_MAX, BIT_ULL(gpu));
 }
 
 static u64 without_access(const struct kfd_svm_attr_range *range)
@@ -387,21 +400,59 @@ static u32 unmap_trigger(const struct hmm_mirror_event *event)
 	}
 }
 
+static bool is_mapped(const struct kfd_svm_block *block, unsigned int gpu,
+		      unsigned long first, unsigned long last)
+{
+	return block->gpu[gpu] &&
+	       kfd_svm_bits_any(block->gpu[gpu]->mapped,
+				kfd_svm_block_clip_first(block, first),
+				kfd_svm_block_clip_last(block, last));
+}
+
+/* Tell of each range that @gpu has something of, once, as far as it is hit. */
+static void tell_unmap(struct kfd_svm *svm, unsigned int gpu, u32 trigger,
+		       unsigned long first, unsigned long last)
+{
+	struct kfd_svm_event unmap = {
+		.kind = KFD_SVM_EVENT_UNMAP_FROM_GPU,
+		.trigger = trigger,
+		.user_gpu_id = svm->gpus[gpu].user_gpu_id,
+	};
+	const struct kfd_svm_attr_range *told = NULL;
+	struct kfd_svm_attr_range *range;
+	struct kfd_svm_block *block;
+	unsigned long index, from, to;
+
+	xa_for_each_range(&svm->blocks, index, block, kfd_svm_block_of(first),
+			  kfd_svm_block_of(last)) {
+		from = max(first, kfd_svm_block_first(block));
+		to = min(last, kfd_svm_block_first(block) + KFD_SVM_BLOCK_PAGES - 1);
+		if (!is_mapped(block, gpu, from, to))
+			continue;
+		kfd_svm_attr_for_each(range, &svm->attrs, from, to) {
+			if (range == told ||
+			    !is_mapped(block, gpu, max(range->first, from),
+				       min(range->last, to)))
+				continue;
+			told = range;
+			unmap.first_page = max(range->first, first);
+			unmap.npages = min(range->last, last) - unmap.first_page + 1;
+			kfd_svm_tell(svm, &unmap);
+		}
+	}
+}
+
 static void note_hit(struct kfd_svm *svm, unsigned int gpu,
 		     const struct hmm_mirror_event *event, bool count)
 {
-	const struct kfd_svm_event unmap = {
-		.kind = KFD_SVM_EVENT_UNMAP_FROM_GPU,
-		.trigger = unmap_trigger(event),
-		.user_gpu_id = svm->gpus[gpu].user_gpu_id,
-		.first_page = event->start_va >> PAGE_SHIFT,
-		.npages = (event->end_va - event->start_va) >> PAGE_SHIFT,
-	};
+	unsigned long first = event->start_va >> PAGE_SHIFT;
+	unsigned long last = (event->end_va - 1) >> PAGE_SHIFT;
 
 	svm->gpus[gpu].counters.invalidations += count;
-	trace_kfd_svm_zap(svm->tgid, unmap.user_gpu_id, unmap.first_page,
-			  unmap.npages);
-	kfd_svm_tell(svm, &unmap);
+	trace_kfd_svm_zap(svm->tgid, svm->gpus[gpu].user_gpu_id, first,
+			  last - first + 1);
+	if (svm->client_ops->event)
+		tell_unmap(svm, gpu, unmap_trigger(event), first, last);
 }
 
 /* Count it; what was written tells nothing about the memory that is to come. */
@@ -433,11 +484,8 @@ static void note_invalidation(struct kfd_svm *svm,
 	}
 	kfd_svm_for_each_gpu(i, svm, hit)
 		note_hit(svm, i, event, others || !moves);
-	/*
-	 * Who but we moves pages of ours? The CPU, by touching them; and a populate
-	 * that has to copy what is shared since a fork, which is done in RAM.
-	 */
-	if (moves && (others || !READ_ONCE(svm->moving)))
+	/* Who but we moves pages of ours? The CPU, by touching them. */
+	if (moves && others)
 		kfd_svm_note_pulled(svm, first, last);
 	if (event->kind == HMM_MIRROR_EVENT_UNMAP)
 		kfd_svm_forget_thrash(svm, first, last);

@@ -1,21 +1,22 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The virtual GPUs of this machine: made at load, gone at unload, never in
- * between. The module is held by every open file of /dev/kfd and of the render
- * nodes, so no process is left when it unloads.
+ * The module: its parameters, and a platform device for each virtual GPU, made at load
+ * and gone at unload; in between the driver can be unbound from it and bound again, see
+ * device.c. The module is held by every open file of /dev/kfd and of the render nodes,
+ * so no process is left when it unloads.
  */
 #include "vamdgpu.h"
 
 #include <linux/device/driver.h>
+#include <linux/dma-mapping.h>
 #include <linux/kfdsvm_compat.h>
 #include <linux/mm.h>
 #include <linux/module.h>
 #include <linux/namei.h>
 #include <linux/path.h>
 #include <linux/pci.h>
+#include <linux/platform_device.h>
 #include <linux/sizes.h>
-
-#include <drm/drm_drv.h>
 
 #include "kfd/bo.h"
 #include "kfd/front.h"
@@ -46,28 +47,22 @@ module_param_named(dma_bits, vamdgpu_dma_bits, uint, 0444);
 MODULE_PARM_DESC(dma_bits, "Address bits of the GPUs' DMA (test only, default 64)");
 #endif
 
-unsigned int vamdgpu_ngpus;
-struct vamdgpu_device *vamdgpu_gpus[VAMDGPU_MAX_GPUS];
+struct gfx9_hive *vamdgpu_hive;
 
-static struct gfx9_hive *vamdgpu_hive;
+/* What is made at load; a device that is unbound stays there, for bind. */
+static struct platform_device *vamdgpu_pdevs[VAMDGPU_MAX_GPUS];
+static int vamdgpu_probe_errs[VAMDGPU_MAX_GPUS];
 
 #define VAMDGPU_MIN_VRAM_MB	16
 
-struct vamdgpu_device *vamdgpu_device_by_id(u32 gpu_id)
+u64 vamdgpu_vram_len(void)
 {
-	unsigned int i;
-
-	for (i = 0; i < vamdgpu_ngpus; i++)
-		if (vamdgpu_gpus[i]->gpu_id == gpu_id)
-			return vamdgpu_gpus[i];
-	return NULL;
+	return (u64)vram_mb * SZ_1M;
 }
 
-struct vamdgpu_pdd *vamdgpu_pdd_by_id(struct vamdgpu_process *p, u32 gpu_id)
+u64 vamdgpu_vram_phys(unsigned int index)
 {
-	struct vamdgpu_device *dev = vamdgpu_device_by_id(gpu_id);
-
-	return dev ? p->pdds[dev->index] : NULL;
+	return vram_phys[index];
 }
 
 u64 vamdgpu_hive_id(void)
@@ -115,129 +110,64 @@ static int vamdgpu_check_params(void)
 	return 0;
 }
 
-/* Fixed, so that scripts find the same GPU again; odd step: no two are equal. */
-static u32 vamdgpu_gpu_id(unsigned int index)
+/* Insmod is to fail with what a probe fails with; the driver core keeps that for itself. */
+void vamdgpu_probed(unsigned int index, int err)
 {
-	return (0x8a3b + 0x1357 * index) & 0xffff;
+	vamdgpu_probe_errs[index] = err;
 }
 
-static int vamdgpu_vram_create(struct vamdgpu_device *dev, u64 len)
+static int vamdgpu_device_add(unsigned int index)
 {
-	u64 start = vram_phys[dev->index];
-	int err;
-
-	if (start) {
-		err = vamdgpu_region_claim(start, len);
-		if (err)
-			return err;
-	}
-	err = -ENOMEM;
-	dev->vram = gfx9_vram_create(len, start);
-	if (!dev->vram)
-		goto err_region;
-	dev->vram_phys = start;
-	if (vamdgpu_hive) {
-		err = gfx9_hive_join(vamdgpu_hive, dev->vram, dev->index);
-		if (err)
-			goto err_vram;
-	}
-	return 0;
-
-err_vram:
-	gfx9_vram_destroy(dev->vram);
-err_region:
-	if (start)
-		vamdgpu_region_release(start, len);
-	return err;
-}
-
-static void vamdgpu_vram_destroy(struct vamdgpu_device *dev)
-{
-	u64 len = gfx9_vram_size(dev->vram);
-
-	gfx9_vram_destroy(dev->vram);
-	if (dev->vram_phys)
-		vamdgpu_region_release(dev->vram_phys, len);
-}
-
-static int vamdgpu_device_create(unsigned int index)
-{
-	struct kfd_svm_gpu_desc desc = {
-		.gpu_id = vamdgpu_gpu_id(index),
-		.gc_version = 9 << 16 | 0 << 8 | 1,
-		.svm_capable = true,
-		.xnack_capable = !vamdgpu_noretry,
-		.vram_len = (u64)vram_mb * SZ_1M,
-		.vram_coherent_start = vram_phys[index],
-		.hive_id = vamdgpu_hive_id(),
-		.ops = &vamdgpu_svm_ops,
-		.owner = THIS_MODULE,
+	const struct platform_device_info info = {
+		.name = "vamdgpu",
+		.id = index,
+		/* The default of 32 bits would bounce every high page. */
+		.dma_mask = DMA_BIT_MASK(vamdgpu_dma_bits),
 	};
-	struct vamdgpu_device *dev;
-	int err;
+	struct platform_device *pdev;
 
-	dev = vamdgpu_drm_create(index);
-	if (IS_ERR(dev))
-		return PTR_ERR(dev);
-	dev->index = index;
-	dev->gpu_id = desc.gpu_id;
+	vamdgpu_probe_errs[index] = -ENODEV;
+	pdev = platform_device_register_full(&info);
+	if (IS_ERR(pdev))
+		return PTR_ERR(pdev);
+	vamdgpu_pdevs[index] = pdev;
+	return vamdgpu_probe_errs[index];
+}
 
-	err = vamdgpu_vram_create(dev, desc.vram_len);
-	if (err)
-		goto err_drm;
-	desc.priv = dev;
-	desc.dma_dev = vamdgpu_dma_dev(dev);
-	dev->svm_gpu = kfd_svm_gpu_register(&desc);
-	if (IS_ERR(dev->svm_gpu)) {
-		err = PTR_ERR(dev->svm_gpu);
-		goto err_vram;
+static void vamdgpu_devices_remove(void)
+{
+	unsigned int i;
+
+	for (i = VAMDGPU_MAX_GPUS; i--;) {
+		/* Takes NULL, too. */
+		platform_device_unregister(vamdgpu_pdevs[i]);
+		vamdgpu_pdevs[i] = NULL;
 	}
-	err = drm_dev_register(&dev->drm, 0);
-	if (err)
-		goto err_svm;
-	vamdgpu_gpus[index] = dev;
-	return 0;
-
-err_svm:
-	kfd_svm_gpu_unregister(dev->svm_gpu);
-err_vram:
-	vamdgpu_vram_destroy(dev);
-err_drm:
-	vamdgpu_drm_destroy(dev);
-	return err;
-}
-
-static void vamdgpu_device_destroy(struct vamdgpu_device *dev)
-{
-	drm_dev_unregister(&dev->drm);
-	kfd_svm_gpu_unregister(dev->svm_gpu);
-	vamdgpu_vram_destroy(dev);
-	vamdgpu_drm_destroy(dev);
-}
-
-static void vamdgpu_devices_destroy(void)
-{
-	while (vamdgpu_ngpus)
-		vamdgpu_device_destroy(vamdgpu_gpus[--vamdgpu_ngpus]);
+	platform_driver_unregister(&vamdgpu_driver);
 	gfx9_hive_destroy(vamdgpu_hive);
 }
 
-static int vamdgpu_devices_create(void)
+static int vamdgpu_devices_add(void)
 {
+	unsigned int i;
 	int err;
 
 	if (link && gpus > 1) {
-		vamdgpu_hive = gfx9_hive_create((u64)vram_mb * SZ_1M);
+		vamdgpu_hive = gfx9_hive_create(vamdgpu_vram_len());
 		if (!vamdgpu_hive)
 			return -ENOMEM;
 	}
-	while (vamdgpu_ngpus < gpus) {
-		err = vamdgpu_device_create(vamdgpu_ngpus);
+	err = platform_driver_register(&vamdgpu_driver);
+	if (err) {
+		gfx9_hive_destroy(vamdgpu_hive);
+		return err;
+	}
+	for (i = 0; i < gpus; i++) {
+		err = vamdgpu_device_add(i);
 		if (err) {
-			vamdgpu_devices_destroy();
+			vamdgpu_devices_remove();
 			return err;
 		}
-		vamdgpu_ngpus++;
 	}
 	return 0;
 }
@@ -258,24 +188,25 @@ static int __init vamdgpu_init(void)
 	err = vamdgpu_doorbell_module_init();
 	if (err)
 		goto err_process;
-	err = vamdgpu_devices_create();
-	if (err)
-		goto err_doorbell;
-	vamdgpu_system_limit_init();
+	vamdgpu_system_limit_init(gpus * vamdgpu_vram_len());
 	vamdgpu_smi_module_init();
 	vamdgpu_vram_debugfs_init();
 	err = vamdgpu_chardev_init();
 	if (err)
-		goto err_devices;
+		goto err_debugfs;
+	err = vamdgpu_devices_add();
+	if (err)
+		goto err_chardev;
+	vamdgpu_chardev_open_up();
 	pr_info("vamdgpu: %u virtual GPU%s (software, not hardware), %u MiB VRAM each, XNACK %s\n",
-		vamdgpu_ngpus, vamdgpu_ngpus == 1 ? "" : "s", vram_mb,
+		gpus, gpus == 1 ? "" : "s", vram_mb,
 		vamdgpu_noretry ? "off" : "possible");
 	return 0;
 
-err_devices:
+err_chardev:
+	vamdgpu_chardev_exit();
+err_debugfs:
 	vamdgpu_vram_debugfs_exit();
-	vamdgpu_devices_destroy();
-err_doorbell:
 	vamdgpu_doorbell_module_exit();
 err_process:
 	vamdgpu_process_module_exit();
@@ -286,9 +217,9 @@ static void __exit vamdgpu_exit(void)
 {
 	/* Nothing is open; what dead processes left to do ends here. */
 	vamdgpu_process_module_exit();
+	vamdgpu_devices_remove();
 	vamdgpu_chardev_exit();
 	vamdgpu_vram_debugfs_exit();
-	vamdgpu_devices_destroy();
 	vamdgpu_doorbell_module_exit();
 }
 

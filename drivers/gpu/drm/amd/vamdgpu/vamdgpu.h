@@ -7,6 +7,8 @@
  *   vamdgpu_processes_lock -> vamdgpu_process.lock -> (kfd_svm core and
  *   mmap_lock) -> vamdgpu_pdd.va_lock -> vamdgpu_process.event_lock
  *
+ * device.c and topology.c have locks of their own, inside which none of these is taken.
+ *
  * No lock of this file is held over a wait for a queue.
  */
 #ifndef _VAMDGPU_H
@@ -26,11 +28,13 @@
 
 #include "gfx9/gfx9.h"
 
+struct dentry;
 struct file;
 struct inode;
 struct page;
 struct pid;
 struct platform_device;
+struct platform_driver;
 struct vamdgpu_bo;
 struct vamdgpu_pdd_hw;
 struct vamdgpu_sysfs_proc;
@@ -48,14 +52,15 @@ struct vm_area_struct;
 #define VAMDGPU_MAX_SMI_CLIENTS		64	/* on one GPU */
 
 /**
- * struct vamdgpu_device - one virtual GPU
+ * struct vamdgpu_device - one virtual GPU, from probe to the last reference; device.c
  * @drm: its DRM device; first, as devm_drm_dev_alloc() wants it
  * @pdev: parent of @drm
- * @index: 0..n-1; topology node is index + 1
+ * @index: number of its platform device, 0..n-1
  * @gpu_id: name in the KFD ABI, 16 bits, not 0
  * @vram: its memory
  * @vram_phys: where the CPU reaches it like RAM, 0: nowhere
- * @svm_gpu: its registration with the core
+ * @svm_gpu: its registration with the core; none once it is unplugged
+ * @debugfs: its folder, may be an error pointer
  */
 struct vamdgpu_device {
 	struct drm_device drm;
@@ -65,12 +70,14 @@ struct vamdgpu_device {
 	struct gfx9_vram *vram;
 	u64 vram_phys;
 	struct kfd_svm_gpu *svm_gpu;
+	struct dentry *debugfs;
 };
 
 /**
  * struct vamdgpu_pdd - one process on one GPU
  * @process: the process; outlives this
- * @dev: the GPU
+ * @dev: the GPU (referenced)
+ * @gone: the GPU is. Set once, under process->lock; engines have stopped by then
  * @vm: address space; made with the process, usable once acquired
  * @drm_file: the DRM file that acquired it (referenced), NULL before;
  *	process->lock
@@ -90,6 +97,7 @@ struct vamdgpu_device {
 struct vamdgpu_pdd {
 	struct vamdgpu_process *process;
 	struct vamdgpu_device *dev;
+	bool gone;
 	struct gfx9_vm *vm;
 	struct file *drm_file;
 	struct idr bos;
@@ -111,12 +119,13 @@ struct vamdgpu_pdd {
  * @ref: one of the mm, one per open file, plus short-lived ones
  * @mm: identity only (mmgrab), compared with current->mm on every call
  * @leader: thread group of the opener (referenced)
+ * @cred: what the opener was allowed when it opened (referenced)
  * @tgid: its number when it opened, a name in sysfs
  * @pasid: a number of its own, for sysfs
  * @link: in the table of processes; vamdgpu_processes_lock
  * @lock: guards what says so; held by most ioctls
  * @svm: core state
- * @pdds: by GPU index
+ * @pdds: by GPU index; NULL where there was no GPU when it opened
  * @queues: by queue id; @lock
  * @held_by_mm: the mm still has its reference; vamdgpu_processes_lock
  * @dead: the mm is gone or about to; queues are stopped for good; @lock
@@ -138,6 +147,7 @@ struct vamdgpu_process {
 	struct kref ref;
 	struct mm_struct *mm;
 	struct pid *leader;
+	const struct cred *cred;
 	pid_t tgid;
 	u32 pasid;
 	struct list_head link;
@@ -158,19 +168,27 @@ struct vamdgpu_process {
 	struct vamdgpu_sysfs_proc *sysfs;
 };
 
-/* main.c: the GPUs of this machine, fixed from load to unload. */
-extern unsigned int vamdgpu_ngpus;
-extern struct vamdgpu_device *vamdgpu_gpus[VAMDGPU_MAX_GPUS];
+/* main.c */
 extern bool vamdgpu_noretry;
 #ifdef CONFIG_KFDSVM_DEBUG
 extern unsigned int vamdgpu_dma_bits;
 #else
 #define vamdgpu_dma_bits	64
 #endif
-struct vamdgpu_device *vamdgpu_device_by_id(u32 gpu_id);
+/* NULL: the GPUs have no link. */
+extern struct gfx9_hive *vamdgpu_hive;
 /* 0: the GPUs have no link. */
 u64 vamdgpu_hive_id(void);
-struct vamdgpu_pdd *vamdgpu_pdd_by_id(struct vamdgpu_process *p, u32 gpu_id);
+u64 vamdgpu_vram_len(void);
+u64 vamdgpu_vram_phys(unsigned int index);
+void vamdgpu_probed(unsigned int index, int err);
+
+/* device.c: the GPUs that are there now. */
+extern struct platform_driver vamdgpu_driver;
+struct vamdgpu_device *vamdgpu_device_get(unsigned int index);
+struct vamdgpu_device *vamdgpu_device_get_node(unsigned int node);
+void vamdgpu_device_put(struct vamdgpu_device *dev);
+unsigned int vamdgpu_device_count(void);
 
 /* region.c: a claimed region is this driver's alone. */
 int vamdgpu_region_claim(u64 start, u64 len);
@@ -179,9 +197,17 @@ void vamdgpu_region_release(u64 start, u64 len);
 /* kfd/process.c. put may sleep and tear the process down. */
 void vamdgpu_process_get(struct vamdgpu_process *p);
 void vamdgpu_process_put(struct vamdgpu_process *p);
+/* What the process has on a GPU; NULL: unknown. It may be gone. */
+struct vamdgpu_pdd *vamdgpu_pdd_by_id(struct vamdgpu_process *p, u32 gpu_id);
+/*
+ * The same for calls that need the GPU: -EINVAL: unknown; -ENODEV: gone. It can go after
+ * that unless process->lock is held.
+ */
+struct vamdgpu_pdd *vamdgpu_pdd_find(struct vamdgpu_process *p, u32 gpu_id);
 
 /* kfd/event.c, as the hardware calls it. Atomic. */
 void vamdgpu_event_interrupt(struct vamdgpu_process *p, u32 context_id);
+void vamdgpu_event_gpu_lost(struct vamdgpu_process *p, u32 gpu_id);
 void vamdgpu_event_memory_exception(struct vamdgpu_process *p, u32 gpu_id,
 				    u64 va, bool not_present, bool read_only);
 

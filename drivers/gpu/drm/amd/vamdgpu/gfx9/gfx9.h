@@ -42,19 +42,24 @@ enum gfx9_vram_use {
 struct gfx9_vram *gfx9_vram_create(u64 len, u64 coherent_start);
 void gfx9_vram_destroy(struct gfx9_vram *vram);
 /*
- * One allocation is consecutive in GPU-physical addresses and zeroed; 2 MiB, and objects
- * from 2 MiB on, are aligned to 2 MiB. Sleeps. -ENOSPC: no room; -EBUSY: migrated pages
- * stand back, see below; -ENOMEM: no system memory behind it, or more than there ever is;
- * -EINTR: the caller is being killed.
+ * One allocation is consecutive in GPU-physical addresses, and zeroed but for migrated
+ * memory; 2 MiB, and objects from 2 MiB on, are aligned to 2 MiB. Sleeps. -ENOSPC: no
+ * room; -EBUSY: migrated pages stand back, see below; -ENOMEM: no system memory behind
+ * it, or more than there ever is; -EINTR: the caller is being killed.
  */
 int gfx9_vram_alloc(struct gfx9_vram *vram, enum gfx9_vram_use use, u64 len,
 		    u64 *addr);
+/* Of migrated memory that no GPU has mapped yet. Allocates nothing. */
+void gfx9_vram_clear(struct gfx9_vram *vram, u64 addr, u64 len);
 /* No GPU has it mapped any more. */
 void gfx9_vram_free(struct gfx9_vram *vram, enum gfx9_vram_use use, u64 addr,
 		    u64 len);
 struct page *gfx9_vram_page(struct gfx9_vram *vram, u64 addr);
 u64 gfx9_vram_size(struct gfx9_vram *vram);
+/* What nobody has. */
 u64 gfx9_vram_available(struct gfx9_vram *vram);
+/* The same, and what migrated pages have, who can go. */
+u64 gfx9_vram_obtainable(struct gfx9_vram *vram);
 u64 gfx9_vram_migrated(struct gfx9_vram *vram);
 /*
  * A memory object of len waits for migrated pages to go: until the end no others come.
@@ -70,9 +75,11 @@ void gfx9_vram_wait_end(struct gfx9_vram *vram);
 struct gfx9_hive *gfx9_hive_create(u64 len);
 /* All have left. */
 void gfx9_hive_destroy(struct gfx9_hive *hive);
-/* Before there is an address space. gfx9_vram_destroy() leaves. */
+/* Before there is an address space on that GPU. gfx9_vram_destroy() leaves. */
 int gfx9_hive_join(struct gfx9_hive *hive, struct gfx9_vram *vram,
 		   unsigned int node);
+/* No address space on it runs, no GPU has it mapped; no harm if it has left. */
+void gfx9_hive_leave(struct gfx9_vram *vram);
 /* Does the one's GPU reach the other? */
 bool gfx9_vram_linked(const struct gfx9_vram *a, const struct gfx9_vram *b);
 /* What a PTE of a linked GPU says for a byte of the VRAM. */
@@ -185,6 +192,28 @@ enum gfx9_present {
 };
 
 enum gfx9_present gfx9_vm_probe(struct gfx9_vm *vm, u64 va, bool write);
+/**
+ * struct gfx9_run - what the tables show alike, for people
+ * @va: first byte
+ * @len: bytes
+ * @addr: DMA address, or byte of @vram
+ * @flags: as gfx9_vm_map() was given them
+ * @leaf_shift: log2 of the bytes of a leaf
+ * @frag_shift: log2 of the bytes of the largest fragment
+ * @vram: whose it is; NULL: system memory
+ */
+struct gfx9_run {
+	u64 va;
+	u64 len;
+	u64 addr;
+	u32 flags;
+	unsigned int leaf_shift;
+	unsigned int frag_shift;
+	const struct gfx9_vram *vram;
+};
+
+/* The first one at or behind va; false: there is none. */
+bool gfx9_vm_next_run(struct gfx9_vm *vm, u64 va, struct gfx9_run *run);
 void gfx9_vm_flush(struct gfx9_vm *vm);
 /* No access between stop and the matching start; nests. Atomic. */
 void gfx9_vm_stop(struct gfx9_vm *vm);

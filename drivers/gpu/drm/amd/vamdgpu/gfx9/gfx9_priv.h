@@ -61,7 +61,6 @@ struct gfx9_vram {
 };
 
 /* hive.c */
-void gfx9_hive_leave(struct gfx9_vram *vram);
 struct gfx9_vram *gfx9_vram_locate(struct gfx9_vram *vram, u64 pte_addr,
 				   u64 *addr);
 struct page *gfx9_vram_resolve(struct gfx9_vram *vram, u64 pte_addr);

@@ -7,7 +7,9 @@
  * So the address in a PTE says whose memory it is, and reads the same on each of
  * them. A GPU without a link has the whole space, from 0.
  *
- * Who belongs to a hive is settled before the first address space is made.
+ * A GPU joins before the first address space on it is made, and leaves when none of them
+ * runs any more and no other GPU has its VRAM mapped. So nobody who looks by an address
+ * from a PTE meets the change.
  */
 #include "gfx9_priv.h"
 
@@ -51,14 +53,14 @@ int gfx9_hive_join(struct gfx9_hive *hive, struct gfx9_vram *vram,
 		return -EINVAL;
 	vram->hive = hive;
 	vram->node = node;
-	hive->vrams[node] = vram;
+	WRITE_ONCE(hive->vrams[node], vram);
 	return 0;
 }
 
 void gfx9_hive_leave(struct gfx9_vram *vram)
 {
 	if (vram->hive)
-		vram->hive->vrams[vram->node] = NULL;
+		WRITE_ONCE(vram->hive->vrams[vram->node], NULL);
 	vram->hive = NULL;
 }
 
@@ -86,7 +88,7 @@ struct gfx9_vram *gfx9_vram_locate(struct gfx9_vram *vram, u64 pte_addr,
 		return vram;
 	*addr = pte_addr & ((1ULL << hive->segment_shift) - 1);
 	node = pte_addr >> hive->segment_shift;
-	return node < GFX9_HIVE_NODES ? hive->vrams[node] : NULL;
+	return node < GFX9_HIVE_NODES ? READ_ONCE(hive->vrams[node]) : NULL;
 }
 
 /* The page that a PTE of the GPU that owns @vram names; NULL: there is none. */

@@ -284,3 +284,75 @@ bool gfx9_pt_walk(const struct gfx9_pt *pt, u64 va, struct gfx9_xlat *xlat)
 	*xlat = gfx9_pte_xlat(entry, va, GFX9_PAGE_SHIFT);
 	return true;
 }
+
+/*
+ * The leaf of @va. Return: there is one; *@level is the level of its entry, or of the one
+ * that is empty.
+ */
+static bool find_leaf(const struct gfx9_pt *pt, u64 va, u64 *pte,
+		      unsigned int *level)
+{
+	const struct gfx9_pt_table *table = pt->root;
+	unsigned int idx;
+
+	for (*level = GFX9_PT_LEVELS - 1;; (*level)--) {
+		idx = level_index(va, *level);
+		/* Pairs with smp_store_release() in gfx9_pt_attach(). */
+		*pte = smp_load_acquire(&table->entries[idx]);
+		if (!(*pte & GFX9_PTE_VALID))
+			return false;
+		if (!*level || *pte & GFX9_PDE_PTE)
+			return true;
+		table = READ_ONCE(table->children[idx]);
+	}
+}
+
+/* Does a leaf say of what follows it what @next says? @len: bytes between the two. */
+static bool is_continued(u64 pte, u64 next, u64 len)
+{
+	const u64 differs = GFX9_PTE_ADDR | GFX9_PTE_FRAG;
+
+	return !((pte ^ next) & ~differs) &&
+	       (pte & GFX9_PTE_ADDR) + len == (next & GFX9_PTE_ADDR);
+}
+
+static unsigned int frag_shift(u64 pte)
+{
+	return GFX9_PAGE_SHIFT + (unsigned int)FIELD_GET(GFX9_PTE_FRAG, pte);
+}
+
+/*
+ * The first run of leaves at or behind @va, which is cut at @va. As a walk: without a
+ * lock, so of tables that change it tells what was there at some time.
+ * Return: there is one.
+ */
+bool gfx9_pt_next_run(const struct gfx9_pt *pt, u64 va, struct gfx9_pt_run *run)
+{
+	unsigned int level, next_level;
+	u64 pte, next, end;
+
+	for (;; va = level_next(va, level)) {
+		if (va > GFX9_VA_LAST)
+			return false;
+		if (find_leaf(pt, va, &pte, &level))
+			break;
+	}
+	va &= ~(GFX9_PAGE_LEN - 1);
+	/* In the middle of a large leaf. */
+	pte += va & ((1ULL << level_shift(level)) - 1);
+	*run = (struct gfx9_pt_run){
+		.va = va,
+		.pte = pte,
+		.leaf_shift = level_shift(level),
+		.frag_shift = frag_shift(pte),
+	};
+	for (end = level_next(va, level); end < level_next(va, 2);
+	     end = level_next(end, level)) {
+		if (!find_leaf(pt, end, &next, &next_level) ||
+		    next_level != level || !is_continued(pte, next, end - va))
+			break;
+		run->frag_shift = max(run->frag_shift, frag_shift(next));
+	}
+	run->len = end - va;
+	return true;
+}

@@ -63,6 +63,22 @@ struct gfx9_pt {
 	unsigned long ntables;
 };
 
+/**
+ * struct gfx9_pt_run - leaves of one size that differ in nothing but consecutive addresses
+ * @va: first byte
+ * @len: bytes, not beyond the 1 GiB that @va is in
+ * @pte: the first leaf; its address is that of @va
+ * @leaf_shift: log2 of the bytes of a leaf
+ * @frag_shift: log2 of the bytes of the largest fragment among them
+ */
+struct gfx9_pt_run {
+	u64 va;
+	u64 len;
+	u64 pte;
+	unsigned int leaf_shift;
+	unsigned int frag_shift;
+};
+
 int gfx9_pt_init(struct gfx9_pt *pt, const struct gfx9_pt_mem *mem);
 void gfx9_pt_fini(struct gfx9_pt *pt);
 
@@ -74,5 +90,6 @@ u64 gfx9_pt_map_step(struct gfx9_pt *pt, u64 va, u64 addr, u64 len, u32 flags);
 u64 gfx9_pt_unmap_step(struct gfx9_pt *pt, u64 first_va, u64 last_va,
 		       u64 *cleared_first, u64 *cleared_last);
 bool gfx9_pt_walk(const struct gfx9_pt *pt, u64 va, struct gfx9_xlat *xlat);
+bool gfx9_pt_next_run(const struct gfx9_pt *pt, u64 va, struct gfx9_pt_run *run);
 
 #endif /* _VAMDGPU_GFX9_PGTABLE_H */

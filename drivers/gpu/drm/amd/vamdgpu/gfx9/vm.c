@@ -189,6 +189,27 @@ enum gfx9_present gfx9_vm_probe(struct gfx9_vm *vm, u64 va, bool write)
 	return gfx9_pte_allows(x.pte, write) ? GFX9_ALLOWED : GFX9_REFUSED;
 }
 
+bool gfx9_vm_next_run(struct gfx9_vm *vm, u64 va, struct gfx9_run *run)
+{
+	struct gfx9_pt_run found;
+	u64 addr;
+
+	if (!gfx9_pt_next_run(&vm->pt, va, &found))
+		return false;
+	addr = found.pte & GFX9_PTE_ADDR;
+	*run = (struct gfx9_run){
+		.va = found.va,
+		.len = found.len,
+		.addr = addr,
+		.flags = gfx9_pte_flags(found.pte),
+		.leaf_shift = found.leaf_shift,
+		.frag_shift = found.frag_shift,
+	};
+	if (!(found.pte & GFX9_PTE_SYSTEM))
+		run->vram = gfx9_vram_locate(vm->vram, addr, &run->addr);
+	return true;
+}
+
 void gfx9_vm_flush(struct gfx9_vm *vm)
 {
 	guard(write_lock)(&vm->access_lock);

@@ -26,7 +26,7 @@
 
 #define HUGE_ORDER	(GFX9_HUGE_SHIFT - PAGE_SHIFT)
 #define HUGE_NPAGES	BIT(HUGE_ORDER)
-#define GFP_VRAM	(GFP_KERNEL_ACCOUNT | __GFP_ZERO | __GFP_NOWARN)
+#define GFP_VRAM	(GFP_KERNEL_ACCOUNT | __GFP_NOWARN)
 
 /* Ordinary pages behind VRAM; 0 at unload. */
 atomic_long_t gfx9_nvram_pages;
@@ -161,22 +161,29 @@ static void drop_pages(struct gfx9_vram *vram, enum gfx9_vram_use use,
 		atomic_long_sub(npages, &gfx9_nvram_pages);
 }
 
-/* As many pages as there are at once, at least one, at most @npages; 0: no memory. */
-static unsigned long get_pages(struct gfx9_vram *vram, unsigned long first,
-			       unsigned long npages)
+/* Who migrates clears what it does not copy to. */
+static gfp_t vram_gfp(enum gfx9_vram_use use)
 {
+	return use == GFX9_VRAM_MIGRATED ? GFP_VRAM : GFP_VRAM | __GFP_ZERO;
+}
+
+/* As many pages as there are at once, at least one, at most @npages; 0: no memory. */
+static unsigned long get_pages(struct gfx9_vram *vram, enum gfx9_vram_use use,
+			       unsigned long first, unsigned long npages)
+{
+	gfp_t gfp = vram_gfp(use);
 	struct page *page = NULL;
 	unsigned long i, n = 1;
 
 	if (npages >= HUGE_NPAGES) {
-		page = alloc_pages(GFP_VRAM & ~__GFP_DIRECT_RECLAIM, HUGE_ORDER);
+		page = alloc_pages(gfp & ~__GFP_DIRECT_RECLAIM, HUGE_ORDER);
 		if (page) {
 			split_page(page, HUGE_ORDER);
 			n = HUGE_NPAGES;
 		}
 	}
 	if (!page)
-		page = alloc_page(GFP_VRAM | __GFP_RETRY_MAYFAIL);
+		page = alloc_page(gfp | __GFP_RETRY_MAYFAIL);
 	if (!page)
 		return 0;
 	atomic_long_add(n, &gfx9_nvram_pages);
@@ -185,19 +192,13 @@ static unsigned long get_pages(struct gfx9_vram *vram, unsigned long first,
 	return n;
 }
 
-/* The CPU has seen the region's pages, and so may somebody else's data be there. */
-static void clear_region(struct gfx9_vram *vram, unsigned long first,
-			 unsigned long npages)
+static void take_region(struct gfx9_vram *vram, unsigned long first,
+			unsigned long npages)
 {
-	struct page *page;
 	unsigned long i;
 
-	for (i = first; i < first + npages; i++) {
-		page = pfn_to_page(vram->coherent_pfn + i);
-		clear_highpage(page);
-		WRITE_ONCE(vram->pages[i], page);
-		cond_resched();
-	}
+	for (i = first; i < first + npages; i++)
+		WRITE_ONCE(vram->pages[i], pfn_to_page(vram->coherent_pfn + i));
 }
 
 static int fill_pages(struct gfx9_vram *vram, enum gfx9_vram_use use,
@@ -206,12 +207,12 @@ static int fill_pages(struct gfx9_vram *vram, enum gfx9_vram_use use,
 	unsigned long i, n;
 
 	if (is_region(vram, use)) {
-		clear_region(vram, first, npages);
+		take_region(vram, first, npages);
 		return 0;
 	}
 	for (i = 0; i < npages; i += n) {
 		n = fatal_signal_pending(current) ?
-		    0 : get_pages(vram, first + i, npages - i);
+		    0 : get_pages(vram, use, first + i, npages - i);
 		if (!n) {
 			drop_pages(vram, use, first, i);
 			return fatal_signal_pending(current) ? -EINTR : -ENOMEM;
@@ -257,6 +258,19 @@ void gfx9_vram_free(struct gfx9_vram *vram, enum gfx9_vram_use use, u64 addr,
 	give_span(vram, use, addr >> PAGE_SHIFT, npages);
 }
 
+/* What the driver's SDMA ring does on hardware; may be called to free memory. */
+void gfx9_vram_clear(struct gfx9_vram *vram, u64 addr, u64 len)
+{
+	unsigned long i = addr >> PAGE_SHIFT, end = i + (len >> PAGE_SHIFT);
+
+	if (break_vram_zero)
+		return;
+	for (; i < end; i++) {
+		clear_highpage(vram->pages[i]);
+		cond_resched();
+	}
+}
+
 /* NULL where nothing is allocated. */
 struct page *gfx9_vram_page(struct gfx9_vram *vram, u64 addr)
 {
@@ -274,6 +288,12 @@ u64 gfx9_vram_available(struct gfx9_vram *vram)
 {
 	guard(spinlock)(&vram->lock);
 	return (u64)(vram->npages - vram->nused) << PAGE_SHIFT;
+}
+
+u64 gfx9_vram_obtainable(struct gfx9_vram *vram)
+{
+	guard(spinlock)(&vram->lock);
+	return (u64)(vram->npages - vram->nused + vram->nmigrated) << PAGE_SHIFT;
 }
 
 u64 gfx9_vram_migrated(struct gfx9_vram *vram)

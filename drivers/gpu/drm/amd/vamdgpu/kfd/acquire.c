@@ -26,16 +26,30 @@ static void vamdgpu_fill_aperture(struct kfd_process_device_apertures *a,
 	};
 }
 
+/* Of the process's GPUs, at most @max. Return: how many; with @max 0, how many there are. */
+static unsigned int vamdgpu_fill_apertures(struct vamdgpu_process *p,
+					   struct kfd_process_device_apertures *a,
+					   unsigned int max)
+{
+	unsigned int i, n = 0;
+
+	for (i = 0; i < VAMDGPU_MAX_GPUS && (!max || n < max); i++) {
+		if (!p->pdds[i] || READ_ONCE(p->pdds[i]->gone))
+			continue;
+		if (max)
+			vamdgpu_fill_aperture(&a[n], p->pdds[i]->dev);
+		n++;
+	}
+	return n;
+}
+
 int vamdgpu_ioctl_get_apertures(struct vamdgpu_process *p, void *data,
 				size_t user_len)
 {
 	struct kfd_ioctl_get_process_apertures_args *args = data;
-	unsigned int i;
 
-	args->num_of_nodes = min_t(u32, vamdgpu_ngpus, NUM_OF_SUPPORTED_GPUS);
-	for (i = 0; i < args->num_of_nodes; i++)
-		vamdgpu_fill_aperture(&args->process_apertures[i],
-				      vamdgpu_gpus[i]);
+	args->num_of_nodes = vamdgpu_fill_apertures(p, args->process_apertures,
+						    NUM_OF_SUPPORTED_GPUS);
 	return 0;
 }
 
@@ -45,18 +59,12 @@ int vamdgpu_ioctl_get_apertures_new(struct vamdgpu_process *p, void *data,
 {
 	struct kfd_ioctl_get_process_apertures_new_args *args = data;
 	struct kfd_process_device_apertures apertures[VAMDGPU_MAX_GPUS];
-	unsigned int i, n = min(args->num_of_nodes, vamdgpu_ngpus);
+	unsigned int max = min_t(u32, args->num_of_nodes, VAMDGPU_MAX_GPUS);
 
-	if (!args->num_of_nodes) {
-		args->num_of_nodes = vamdgpu_ngpus;
-		return 0;
-	}
-	for (i = 0; i < n; i++)
-		vamdgpu_fill_aperture(&apertures[i], vamdgpu_gpus[i]);
-	if (copy_to_user(u64_to_user_ptr(args->kfd_process_device_apertures_ptr),
-			 apertures, n * sizeof(apertures[0])))
+	args->num_of_nodes = vamdgpu_fill_apertures(p, apertures, max);
+	if (max && copy_to_user(u64_to_user_ptr(args->kfd_process_device_apertures_ptr),
+				apertures, args->num_of_nodes * sizeof(apertures[0])))
 		return -EFAULT;
-	args->num_of_nodes = n;
 	return 0;
 }
 
@@ -66,6 +74,8 @@ static int vamdgpu_acquire_locked(struct vamdgpu_pdd *pdd, struct file *file)
 	int err;
 
 	lockdep_assert_held(&p->lock);
+	if (pdd->gone)
+		return -ENODEV;
 	if (pdd->drm_file)
 		return pdd->drm_file == file ? 0 : -EBUSY;
 	err = vamdgpu_drm_file_claim(file, pdd);
@@ -84,15 +94,15 @@ int vamdgpu_ioctl_acquire_vm(struct vamdgpu_process *p, void *data,
 			     size_t user_len)
 {
 	struct kfd_ioctl_acquire_vm_args *args = data;
-	struct vamdgpu_pdd *pdd = vamdgpu_pdd_by_id(p, args->gpu_id);
+	struct vamdgpu_pdd *pdd = vamdgpu_pdd_find(p, args->gpu_id);
 	struct file *file;
 	int err;
 
 	file = fget(args->drm_fd);
 	if (!file)
 		return -EINVAL;
-	if (!pdd) {
-		err = -EINVAL;
+	if (IS_ERR(pdd)) {
+		err = PTR_ERR(pdd);
 		goto out_put;
 	}
 	mutex_lock(&p->lock);

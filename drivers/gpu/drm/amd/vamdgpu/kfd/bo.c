@@ -105,6 +105,8 @@ int vamdgpu_bo_publish(struct vamdgpu_bo *bo, struct vamdgpu_pdd *pdd,
 	int id, err;
 
 	lockdep_assert_held(&pdd->process->lock);
+	if (pdd->gone)
+		return -ENODEV;
 	if (pdd->nbos >= VAMDGPU_MAX_BOS)
 		return -ENOMEM;
 	if (vamdgpu_bo_has_offset(bo)) {
@@ -144,16 +146,64 @@ void vamdgpu_bo_unpublish(struct vamdgpu_bo *bo, struct vamdgpu_pdd *pdd,
 	unsigned int i;
 
 	lockdep_assert_held(&p->lock);
-	for (i = 0; i < vamdgpu_ngpus; i++)
-		vamdgpu_bo_unmap(bo, p->pdds[i]);
+	for (i = 0; i < VAMDGPU_MAX_GPUS; i++)
+		if (p->pdds[i])
+			vamdgpu_bo_unmap(bo, p->pdds[i]);
 	idr_remove(&pdd->bos, lower_32_bits(handle));
 	pdd->nbos--;
-	if (bo->kind == VAMDGPU_BO_VRAM)
+	if (bo->kind == VAMDGPU_BO_VRAM && bo->vram_addr != U64_MAX)
 		WRITE_ONCE(pdd->vram_used, pdd->vram_used - bo->len);
 	if (vamdgpu_bo_has_offset(bo))
 		drm_vma_node_revoke(&bo->base.vma_node,
 				    pdd->drm_file->private_data);
 	vamdgpu_bo_put(bo);
+}
+
+/* What is lost with its GPU; system memory stays, for other GPUs and the CPU. */
+static bool vamdgpu_bo_is_on_gpu(const struct vamdgpu_bo *bo)
+{
+	return bo->kind != VAMDGPU_BO_GTT && bo->kind != VAMDGPU_BO_USERPTR;
+}
+
+/* @bo was allocated on @gone. The handle stays, for FREE. */
+static void vamdgpu_bo_lose_one(struct vamdgpu_bo *bo, struct vamdgpu_pdd *gone)
+{
+	struct vamdgpu_process *p = gone->process;
+	unsigned int i;
+
+	for (i = 0; i < VAMDGPU_MAX_GPUS; i++)
+		if (p->pdds[i])
+			vamdgpu_bo_unmap(bo, p->pdds[i]);
+	if (bo->kind != VAMDGPU_BO_VRAM)
+		return;
+	/* The device is unplugged: no CPU mapping shows it or will. */
+	WRITE_ONCE(gone->vram_used, gone->vram_used - bo->len);
+	vamdgpu_vram_free(bo->dev, bo->vram_addr, bo->len);
+	bo->vram_addr = U64_MAX;
+}
+
+/* The GPU has gone, its engines have stopped. */
+void vamdgpu_bo_lose(struct vamdgpu_pdd *gone)
+{
+	struct vamdgpu_process *p = gone->process;
+	struct vamdgpu_pdd *pdd;
+	struct vamdgpu_bo *bo;
+	unsigned int i;
+	int id;
+
+	lockdep_assert_held(&p->lock);
+	for (i = 0; i < VAMDGPU_MAX_GPUS; i++) {
+		pdd = p->pdds[i];
+		if (!pdd)
+			continue;
+		idr_for_each_entry(&pdd->bos, bo, id) {
+			if (pdd == gone && vamdgpu_bo_is_on_gpu(bo))
+				vamdgpu_bo_lose_one(bo, gone);
+			else
+				vamdgpu_bo_unmap(bo, gone);
+			cond_resched();
+		}
+	}
 }
 
 void vamdgpu_bo_free_all(struct vamdgpu_process *p)
@@ -164,7 +214,7 @@ void vamdgpu_bo_free_all(struct vamdgpu_process *p)
 	int id;
 
 	lockdep_assert_held(&p->lock);
-	for (i = 0; i < vamdgpu_ngpus; i++) {
+	for (i = 0; i < VAMDGPU_MAX_GPUS; i++) {
 		pdd = p->pdds[i];
 		if (!pdd)
 			continue;

@@ -46,7 +46,7 @@ struct vamdgpu_bo_map {
  * @flags: KFD_IOC_ALLOC_MEM_FLAGS_*
  * @va: GPU address, 0: cannot be mapped
  * @len: bytes, whole pages
- * @vram_addr: where in @dev's VRAM
+ * @vram_addr: where in @dev's VRAM; U64_MAX: nowhere, the GPU is gone
  * @pages: system memory; owned, pinned or borrowed by kind
  * @npages: entries filled in @pages
  * @charged: bytes counted against the system limit
@@ -90,6 +90,8 @@ struct vamdgpu_bo *vamdgpu_bo_by_handle(struct vamdgpu_process *p, u64 handle,
 					struct vamdgpu_pdd **pdd);
 void vamdgpu_bo_unpublish(struct vamdgpu_bo *bo, struct vamdgpu_pdd *pdd,
 			  u64 handle);
+/* Of memory objects of @gone's process what @gone has a part in; process->lock held. */
+void vamdgpu_bo_lose(struct vamdgpu_pdd *gone);
 /* All of a process, when it dies; process->lock held. */
 void vamdgpu_bo_free_all(struct vamdgpu_process *p);
 /* The page at @index of the object, for the CPU. */
@@ -100,7 +102,7 @@ int vamdgpu_bo_alloc_system(struct vamdgpu_bo *bo);
 int vamdgpu_bo_pin_user(struct vamdgpu_bo *bo, u64 user_va);
 int vamdgpu_bo_borrow(struct vamdgpu_bo *bo, struct vamdgpu_pdd *pdd);
 void vamdgpu_bo_release_pages(struct vamdgpu_bo *bo);
-void vamdgpu_system_limit_init(void);
+void vamdgpu_system_limit_init(u64 vram_len);
 u64 vamdgpu_gtt_limit(void);
 
 /* bo_map.c: on the GPU; process->lock held. Both are idempotent. */

@@ -119,6 +119,9 @@ int vamdgpu_bo_map(struct vamdgpu_bo *bo, struct vamdgpu_pdd *pdd)
 	int err;
 
 	lockdep_assert_held(&pdd->process->lock);
+	/* Lost with its GPU. */
+	if (pdd->gone || (bo->kind == VAMDGPU_BO_VRAM && bo->vram_addr == U64_MAX))
+		return -ENODEV;
 	if (bo->maps[pdd->dev->index])
 		return 0;
 	/* Only its own GPU looks at the doorbells of a slice. */

@@ -9,6 +9,7 @@
 #include <linux/minmax.h>
 #include <linux/mm.h>
 
+#include <drm/drm_drv.h>
 #include <drm/drm_vma_manager.h>
 
 #include "kfd/front.h"
@@ -23,11 +24,10 @@ static unsigned long vamdgpu_bo_index(struct vamdgpu_bo *bo,
 	       drm_vma_node_start(&bo->base.vma_node);
 }
 
-static vm_fault_t vamdgpu_bo_fault(struct vm_fault *vmf)
+static vm_fault_t vamdgpu_bo_insert(struct vamdgpu_bo *bo,
+				    struct vm_area_struct *vma,
+				    unsigned long addr)
 {
-	struct vm_area_struct *vma = vmf->vma;
-	struct vamdgpu_bo *bo = to_vamdgpu_bo(vma->vm_private_data);
-	unsigned long addr = vmf->address & PAGE_MASK;
 	unsigned long index = vamdgpu_bo_index(bo, vma, addr);
 	unsigned long npages = bo->len >> PAGE_SHIFT;
 	unsigned long i, n;
@@ -47,11 +47,33 @@ static vm_fault_t vamdgpu_bo_fault(struct vm_fault *vmf)
 	return i ? VM_FAULT_NOPAGE : ret;
 }
 
-/* ptrace and /proc/<pid>/mem, which get no page from such a mapping. */
-static int vamdgpu_bo_access(struct vm_area_struct *vma, unsigned long addr,
-			     void *buf, int len, int write)
+/*
+ * VRAM that is gone looks like memory all the same: a program that is about to learn of
+ * its loss need not die of it. System memory is as it was.
+ */
+static vm_fault_t vamdgpu_bo_fault(struct vm_fault *vmf)
 {
+	struct vm_area_struct *vma = vmf->vma;
 	struct vamdgpu_bo *bo = to_vamdgpu_bo(vma->vm_private_data);
+	unsigned long addr = vmf->address & PAGE_MASK;
+	vm_fault_t ret;
+	int idx;
+
+	if (bo->kind != VAMDGPU_BO_VRAM)
+		return vamdgpu_bo_insert(bo, vma, addr);
+	if (!drm_dev_enter(bo->base.dev, &idx))
+		return vmf_insert_pfn(vma, addr,
+				      page_to_pfn(vamdgpu_drm_dummy_page(vma->vm_file)));
+	ret = vamdgpu_bo_insert(bo, vma, addr);
+	drm_dev_exit(idx);
+	return ret;
+}
+
+static int vamdgpu_bo_access_pages(struct vamdgpu_bo *bo,
+				   struct vm_area_struct *vma,
+				   unsigned long addr, void *buf, int len,
+				   int write)
+{
 	unsigned long index, offset;
 	int done = 0, n;
 	char *page;
@@ -71,6 +93,22 @@ static int vamdgpu_bo_access(struct vm_area_struct *vma, unsigned long addr,
 		done += n;
 	}
 	return done ?: -EIO;
+}
+
+/* ptrace and /proc/<pid>/mem, which get no page from such a mapping. */
+static int vamdgpu_bo_access(struct vm_area_struct *vma, unsigned long addr,
+			     void *buf, int len, int write)
+{
+	struct vamdgpu_bo *bo = to_vamdgpu_bo(vma->vm_private_data);
+	int ret, idx;
+
+	if (bo->kind != VAMDGPU_BO_VRAM)
+		return vamdgpu_bo_access_pages(bo, vma, addr, buf, len, write);
+	if (!drm_dev_enter(bo->base.dev, &idx))
+		return -EIO;
+	ret = vamdgpu_bo_access_pages(bo, vma, addr, buf, len, write);
+	drm_dev_exit(idx);
+	return ret;
 }
 
 const struct vm_operations_struct vamdgpu_bo_vm_ops = {

@@ -30,13 +30,10 @@ static u64 vamdgpu_gtt_limit_len;
 static atomic64_t vamdgpu_system_used = ATOMIC64_INIT(0);
 
 /* The rule is the real driver's, user space measures memory by it. */
-void vamdgpu_system_limit_init(void)
+void vamdgpu_system_limit_init(u64 vram_len)
 {
-	u64 total = (u64)totalram_pages() << PAGE_SHIFT, limit;
-	unsigned int i;
+	u64 total = ((u64)totalram_pages() << PAGE_SHIFT) - vram_len, limit;
 
-	for (i = 0; i < vamdgpu_ngpus; i++)
-		total -= gfx9_vram_size(vamdgpu_gpus[i]->vram);
 	limit = total - (total >> 6);
 	if (limit >= 3ULL * SZ_1G)
 		limit -= 3ULL * SZ_512M;

@@ -75,7 +75,7 @@ static int vamdgpu_kfd_open(struct inode *inode, struct file *file)
 {
 	struct vamdgpu_process *p;
 
-	/* Pairs with the release in vamdgpu_chardev_init(). */
+	/* Pairs with the release in vamdgpu_chardev_open_up(). */
 	if (!smp_load_acquire(&vamdgpu_ready) || iminor(inode))
 		return -ENODEV;
 	if (in_compat_syscall())
@@ -177,8 +177,6 @@ int vamdgpu_chardev_init(void)
 	err = vamdgpu_sysfs_proc_init(vamdgpu_kfd_device);
 	if (err)
 		goto err_topology;
-	/* Pairs with the acquire in vamdgpu_kfd_open(). */
-	smp_store_release(&vamdgpu_ready, true);
 	return 0;
 
 err_topology:
@@ -190,6 +188,12 @@ err_class:
 err_chrdev:
 	unregister_chrdev(vamdgpu_kfd_major, "kfd");
 	return err;
+}
+
+void vamdgpu_chardev_open_up(void)
+{
+	/* Pairs with the acquire in vamdgpu_kfd_open(). */
+	smp_store_release(&vamdgpu_ready, true);
 }
 
 void vamdgpu_chardev_exit(void)

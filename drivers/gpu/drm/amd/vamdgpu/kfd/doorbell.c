@@ -202,6 +202,8 @@ static void bell_work(struct work_struct *work)
 						 bell_work);
 	struct vamdgpu_pdd *pdd = hw->pdd;
 
+	if (READ_ONCE(pdd->gone))
+		return;
 	if (!watch_stores(pdd)) {
 		queue_work(hw->wq, &hw->bell_work);
 		return;
@@ -227,6 +229,9 @@ static vm_fault_t doorbell_fault(struct vm_fault *vmf)
 	ret = vmf_insert_pfn(vmf->vma, vmf->address,
 			     page_to_pfn(vamdgpu_doorbell_page(pdd, index)));
 	trace_vamdgpu_doorbell_rang(pdd->process->tgid, pdd->dev->gpu_id);
+	/* Of a GPU that is gone: the page stays mapped, and nobody looks at it. */
+	if (READ_ONCE(pdd->gone))
+		return ret;
 	/* After the insertion: see the top of this file. */
 	queue_work(pdd->hw->wq, &pdd->hw->bell_work);
 	return ret;

@@ -12,10 +12,10 @@
 #include <linux/device.h>
 #include <linux/dma-mapping.h>
 #include <linux/file.h>
+#include <linux/gfp.h>
 #include <linux/module.h>
 #include <linux/platform_device.h>
 #include <linux/slab.h>
-#include <linux/sysfs.h>
 #include <uapi/drm/amdgpu_drm.h>
 
 #include <drm/drm_file.h>
@@ -29,23 +29,13 @@
  * struct vamdgpu_drm_priv - what is ours of an open file of the render node
  * @owner: the process and GPU that acquired an address space with it; one at a
  *	time, changed by cmpxchg()
+ * @dummy: what its mappings show in place of VRAM, once the GPU is gone. Made now,
+ *	since nothing can fail then; nobody else's
  */
 struct vamdgpu_drm_priv {
 	struct vamdgpu_pdd *owner;
+	struct page *dummy;
 };
-
-static ssize_t product_name_show(struct device *dev,
-				 struct device_attribute *attr, char *buf)
-{
-	return sysfs_emit(buf, "kfdsvm virtual GPU (software, not hardware)\n");
-}
-static DEVICE_ATTR_RO(product_name);
-
-static struct attribute *vamdgpu_pdev_attrs[] = {
-	&dev_attr_product_name.attr,
-	NULL,
-};
-ATTRIBUTE_GROUPS(vamdgpu_pdev);
 
 static int vamdgpu_drm_open(struct drm_device *drm, struct drm_file *file)
 {
@@ -54,14 +44,22 @@ static int vamdgpu_drm_open(struct drm_device *drm, struct drm_file *file)
 	priv = kzalloc(sizeof(*priv), GFP_KERNEL_ACCOUNT);
 	if (!priv)
 		return -ENOMEM;
+	priv->dummy = alloc_page(GFP_KERNEL_ACCOUNT | __GFP_ZERO);
+	if (!priv->dummy) {
+		kfree(priv);
+		return -ENOMEM;
+	}
 	file->driver_priv = priv;
 	return 0;
 }
 
 static void vamdgpu_drm_postclose(struct drm_device *drm, struct drm_file *file)
 {
-	/* A process that acquired with it would hold a reference. */
-	kfree(file->driver_priv);
+	struct vamdgpu_drm_priv *priv = file->driver_priv;
+
+	/* A process that acquired with it would hold a reference, a mapping the file. */
+	__free_page(priv->dummy);
+	kfree(priv);
 }
 
 static const struct drm_ioctl_desc vamdgpu_drm_ioctls[] = {
@@ -113,49 +111,25 @@ struct device *vamdgpu_dma_dev(struct vamdgpu_device *dev)
 	return &dev->pdev->dev;
 }
 
-struct vamdgpu_device *vamdgpu_drm_create(unsigned int index)
+struct vamdgpu_device *vamdgpu_drm_create(struct platform_device *pdev)
 {
-	const struct platform_device_info info = {
-		.name = "vamdgpu",
-		.id = index,
-		/* The default of 32 bits would bounce every high page. */
-		.dma_mask = DMA_BIT_MASK(vamdgpu_dma_bits),
-	};
-	struct platform_device *pdev;
 	struct vamdgpu_device *dev;
-	int err;
 
-	pdev = platform_device_register_full(&info);
-	if (IS_ERR(pdev))
-		return ERR_CAST(pdev);
 	dma_set_max_seg_size(&pdev->dev, UINT_MAX);
-	err = device_add_groups(&pdev->dev, vamdgpu_pdev_groups);
-	if (err)
-		goto err_pdev;
-	/* No driver binds to it: what is devm goes with the device itself. */
 	dev = devm_drm_dev_alloc(&pdev->dev, &vamdgpu_drm_driver,
 				 struct vamdgpu_device, drm);
-	if (IS_ERR(dev)) {
-		err = PTR_ERR(dev);
-		goto err_groups;
-	}
-	dev->pdev = pdev;
+	if (!IS_ERR(dev))
+		dev->pdev = pdev;
 	return dev;
-
-err_groups:
-	device_remove_groups(&pdev->dev, vamdgpu_pdev_groups);
-err_pdev:
-	platform_device_unregister(pdev);
-	return ERR_PTR(err);
 }
 
-void vamdgpu_drm_destroy(struct vamdgpu_device *dev)
+/* What a mapping of @file shows in place of VRAM that is gone. */
+struct page *vamdgpu_drm_dummy_page(struct file *file)
 {
-	struct platform_device *pdev = dev->pdev;
+	struct drm_file *drm_file = file->private_data;
+	struct vamdgpu_drm_priv *priv = drm_file->driver_priv;
 
-	device_remove_groups(&pdev->dev, vamdgpu_pdev_groups);
-	/* Drops the DRM device too, and @dev with it. */
-	platform_device_unregister(pdev);
+	return priv->dummy;
 }
 
 int vamdgpu_drm_file_claim(struct file *file, struct vamdgpu_pdd *pdd)

@@ -103,6 +103,27 @@ void vamdgpu_event_memory_exception(struct vamdgpu_process *p, u32 gpu_id,
 	spin_unlock(&p->event_lock);
 }
 
+/* As after a reset in which the contents of the GPU's memory were lost. */
+void vamdgpu_event_gpu_lost(struct vamdgpu_process *p, u32 gpu_id)
+{
+	struct vamdgpu_event *ev;
+	int id = VAMDGPU_FIRST_OTHER_EVENT;
+
+	spin_lock(&p->event_lock);
+	idr_for_each_entry_continue(&p->events, ev, id) {
+		if (ev->type != KFD_IOC_EVENT_HW_EXCEPTION)
+			continue;
+		ev->hw = (struct kfd_hsa_hw_exception_data){
+			.reset_type = KFD_HW_EXCEPTION_WHOLE_GPU_RESET,
+			.reset_cause = KFD_HW_EXCEPTION_GPU_HANG,
+			.memory_lost = 1,
+			.gpu_id = gpu_id,
+		};
+		vamdgpu_event_set(p, ev);
+	}
+	spin_unlock(&p->event_lock);
+}
+
 /* ---- the page ---- */
 
 /* user space's memory object as page; process->lock held. */

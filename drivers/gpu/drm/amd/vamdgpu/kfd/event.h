@@ -22,6 +22,7 @@
  * @age: number of times it was set, plus 1
  * @waiters: struct vamdgpu_waiter.link
  * @memory: last memory exception
+ * @hw: last hardware exception
  * @has_slot: lives in the page the GPU writes
  */
 struct vamdgpu_event {
@@ -33,6 +34,7 @@ struct vamdgpu_event {
 	u64 age;
 	struct list_head waiters;
 	struct kfd_hsa_memory_exception_data memory;
+	struct kfd_hsa_hw_exception_data hw;
 };
 
 struct vamdgpu_wait;

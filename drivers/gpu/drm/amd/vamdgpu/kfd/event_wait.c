@@ -166,6 +166,8 @@ static void vamdgpu_wait_collect(struct vamdgpu_wait *wait,
 			continue;
 		if (waiter->event->type == KFD_IOC_EVENT_MEMORY)
 			events[i].memory_exception_data = waiter->event->memory;
+		else if (waiter->event->type == KFD_IOC_EVENT_HW_EXCEPTION)
+			events[i].hw_exception_data = waiter->event->hw;
 		else if (waiter->event->type == KFD_IOC_EVENT_SIGNAL &&
 			 waiter->last_age)
 			events[i].signal_event_data.last_event_age =

@@ -116,9 +116,9 @@ static bool judge(struct vamdgpu_pdd *pdd, u64 va, bool write,
 	struct kfd_svm_span span = { .first_va = va, .last_va = va };
 	enum gfx9_present present;
 
-	/* The mm's release took place: it is not to be looked at any more. */
+	/* The mm's release took place: it is not to be looked at any more. Or the GPU went. */
 	*outcome = KFD_SVM_FAULT_GONE;
-	if (READ_ONCE(pdd->process->dead))
+	if (READ_ONCE(pdd->process->dead) || READ_ONCE(pdd->gone))
 		return true;
 	present = gfx9_vm_probe(pdd->vm, va, write);
 	*outcome = KFD_SVM_FAULT_REPLAY;
@@ -168,7 +168,7 @@ static bool memory_exception(struct vamdgpu_pdd *pdd,
 
 	scoped_guard(spinlock, &pdd->fault_lock) {
 		/* Destroyed meanwhile: nobody is left whose fault it is. */
-		if (faulter->gone)
+		if (faulter->gone || READ_ONCE(pdd->gone))
 			return false;
 		list_for_each_entry_safe(q, tmp, &pdd->faults, fault_link)
 			list_del_init(&q->fault_link);

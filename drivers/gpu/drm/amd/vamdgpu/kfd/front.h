@@ -62,18 +62,22 @@ typedef int (*vamdgpu_ioctl_fn)(struct vamdgpu_process *p, void *data,
 int vamdgpu_process_module_init(void);
 void vamdgpu_process_module_exit(void);
 struct vamdgpu_process *vamdgpu_process_open(void);
+/* The GPU is unplugged: nobody who has it can use it any more, nobody new gets it. */
+void vamdgpu_processes_lose(struct vamdgpu_device *dev);
 bool vamdgpu_process_is_current(struct vamdgpu_process *p);
 
 /* chardev.c */
 int vamdgpu_chardev_init(void);
+/* All GPUs are there. */
+void vamdgpu_chardev_open_up(void);
 void vamdgpu_chardev_exit(void);
 
 /* kfd_mmap.c */
 int vamdgpu_kfd_mmap(struct file *file, struct vm_area_struct *vma);
 
 /* drm.c */
-struct vamdgpu_device *vamdgpu_drm_create(unsigned int index);
-void vamdgpu_drm_destroy(struct vamdgpu_device *dev);
+struct vamdgpu_device *vamdgpu_drm_create(struct platform_device *pdev);
+struct page *vamdgpu_drm_dummy_page(struct file *file);
 struct device *vamdgpu_dma_dev(struct vamdgpu_device *dev);
 /* Claim @file's DRM file for @pdd; -EINVAL if it is no file of that GPU or taken. */
 int vamdgpu_drm_file_claim(struct file *file, struct vamdgpu_pdd *pdd);
@@ -86,26 +90,33 @@ int vamdgpu_info_ioctl(struct drm_device *drm, void *data,
 /* topology.c */
 int vamdgpu_topology_init(struct device *kfd);
 void vamdgpu_topology_exit(void);
+/* A GPU has come or gone. Cannot fail if it has gone. */
+int vamdgpu_topology_update(void);
 
 /* topology_props.c: text of one file of the topology, into a page. */
 enum vamdgpu_topo_kind {
 	VAMDGPU_TOPO_NODE,
+	VAMDGPU_TOPO_PART,
 	VAMDGPU_TOPO_MEM_BANK,
 	VAMDGPU_TOPO_CACHE,
 	VAMDGPU_TOPO_IO_LINK,
 };
 
 unsigned int vamdgpu_topo_count(unsigned int node, enum vamdgpu_topo_kind kind);
-ssize_t vamdgpu_topo_properties(unsigned int node, enum vamdgpu_topo_kind kind,
-				unsigned int index, char *buf);
+ssize_t vamdgpu_topo_properties(unsigned int node, struct vamdgpu_device *dev,
+				enum vamdgpu_topo_kind kind, unsigned int index,
+				char *buf);
 
 /* svm_vram.c: VRAM for memory objects, and the core's vram ops. */
 int vamdgpu_vram_alloc(struct vamdgpu_device *dev, u64 len, u64 *addr);
 void vamdgpu_vram_free(struct vamdgpu_device *dev, u64 addr, u64 len);
 void vamdgpu_vram_debugfs_init(void);
 void vamdgpu_vram_debugfs_exit(void);
+void vamdgpu_vram_debugfs_add(struct vamdgpu_device *dev);
+void vamdgpu_vram_debugfs_remove(struct vamdgpu_device *dev);
 int vamdgpu_svm_vram_alloc(void *gpu, u64 len, u64 *addr);
 void vamdgpu_svm_vram_free(void *gpu, u64 addr, u64 len);
+int vamdgpu_svm_vram_clear(void *gpu, u64 addr, u64 len);
 int vamdgpu_svm_vram_copy(void *gpu, enum hmm_mirror_copy_dir dir,
 			  const struct hmm_mirror_copy *runs, unsigned int nr);
 int vamdgpu_svm_vram_copy_peer(void *gpu, void *src_gpu,
@@ -125,6 +136,8 @@ void vamdgpu_event_process_fini(struct vamdgpu_process *p);
 
 /* smi.c: before the first process. */
 void vamdgpu_smi_module_init(void);
+/* The GPU is unplugged: its files have come to their end. */
+void vamdgpu_smi_hang_up(struct vamdgpu_device *dev);
 
 /* Handlers; process->lock is not held on entry. */
 #define VAMDGPU_IOCTL(name) \

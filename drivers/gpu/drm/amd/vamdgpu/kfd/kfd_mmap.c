@@ -3,7 +3,8 @@
  * mmap on /dev/kfd. The offset says what: type in bits 63:62, GPU id in 61:46.
  * Registers and the event page are plain memory here, which lives as long as the
  * process object, and that at least as long as a file of a mapping. Doorbells
- * are the hardware's (doorbell.c).
+ * are the hardware's (doorbell.c). Pages that are mapped stay also when their GPU goes;
+ * nobody looks at them then.
  */
 #include "vamdgpu.h"
 
@@ -69,8 +70,15 @@ static const struct vm_operations_struct vamdgpu_kfd_vm_ops = {
 static int vamdgpu_mmap_plain(struct vamdgpu_process *p,
 			      struct vm_area_struct *vma)
 {
+	struct vamdgpu_pdd *pdd;
+
 	if (!(vma->vm_flags & VM_SHARED))
 		return -EINVAL;
+	if (vamdgpu_mmap_type(vma->vm_pgoff) == VAMDGPU_MMAP_MMIO) {
+		pdd = vamdgpu_pdd_find(p, vamdgpu_mmap_gpu(vma->vm_pgoff));
+		if (IS_ERR(pdd))
+			return PTR_ERR(pdd);
+	}
 	if (!vamdgpu_mmap_page(p, vma->vm_pgoff) ||
 	    !vamdgpu_mmap_page(p, vma->vm_pgoff + vma_pages(vma) - 1))
 		return -EINVAL;
@@ -89,8 +97,10 @@ int vamdgpu_kfd_mmap(struct file *file, struct vm_area_struct *vma)
 		return -EBADF;
 	if (vamdgpu_mmap_type(vma->vm_pgoff) != VAMDGPU_MMAP_DOORBELL)
 		return vamdgpu_mmap_plain(p, vma);
-	pdd = vamdgpu_pdd_by_id(p, vamdgpu_mmap_gpu(vma->vm_pgoff));
-	if (!pdd || vamdgpu_mmap_index(vma->vm_pgoff))
+	pdd = vamdgpu_pdd_find(p, vamdgpu_mmap_gpu(vma->vm_pgoff));
+	if (IS_ERR(pdd))
+		return PTR_ERR(pdd);
+	if (vamdgpu_mmap_index(vma->vm_pgoff))
 		return -EINVAL;
 	return vamdgpu_doorbell_mmap(pdd, vma);
 }

@@ -107,13 +107,15 @@ int vamdgpu_ioctl_alloc_memory(struct vamdgpu_process *p, void *data,
 			       size_t user_len)
 {
 	struct kfd_ioctl_alloc_memory_of_gpu_args *args = data;
-	struct vamdgpu_pdd *pdd = vamdgpu_pdd_by_id(p, args->gpu_id);
+	struct vamdgpu_pdd *pdd = vamdgpu_pdd_find(p, args->gpu_id);
 	int kind = vamdgpu_alloc_kind(args->flags);
 	struct vamdgpu_bo *bo;
 	u64 len;
 	int err;
 
-	if (!pdd || kind < 0)
+	if (IS_ERR(pdd))
+		return PTR_ERR(pdd);
+	if (kind < 0)
 		return -EINVAL;
 	err = vamdgpu_alloc_check(args, kind, &len);
 	if (err)
@@ -170,9 +172,9 @@ static int vamdgpu_visit_ids(struct vamdgpu_process *p, u64 handle,
 	bo = vamdgpu_bo_by_handle(p, handle, &pdd);
 	err = !pdd ? -EINVAL : !bo ? -ENOMEM : 0;
 	for (i = *n_success; !err && i < n; i++) {
-		peer = vamdgpu_pdd_by_id(p, ids[i]);
-		if (!peer)
-			err = -EINVAL;
+		peer = vamdgpu_pdd_find(p, ids[i]);
+		if (IS_ERR(peer))
+			err = PTR_ERR(peer);
 		else if (!peer->drm_file)
 			err = -ENODEV;
 		else if (map)
@@ -227,10 +229,10 @@ int vamdgpu_ioctl_available_memory(struct vamdgpu_process *p, void *data,
 				   size_t user_len)
 {
 	struct kfd_ioctl_get_available_memory_args *args = data;
-	struct vamdgpu_device *dev = vamdgpu_device_by_id(args->gpu_id);
+	struct vamdgpu_pdd *pdd = vamdgpu_pdd_find(p, args->gpu_id);
 
-	if (!dev)
-		return -EINVAL;
-	args->available = ALIGN_DOWN(gfx9_vram_available(dev->vram), SZ_2M);
+	if (IS_ERR(pdd))
+		return PTR_ERR(pdd);
+	args->available = ALIGN_DOWN(gfx9_vram_obtainable(pdd->dev->vram), SZ_2M);
 	return 0;
 }

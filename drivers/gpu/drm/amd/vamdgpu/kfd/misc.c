@@ -36,7 +36,7 @@ int vamdgpu_ioctl_set_memory_policy(struct vamdgpu_process *p, void *data,
 	if (args->default_policy > KFD_IOC_CACHE_POLICY_NONCOHERENT ||
 	    args->alternate_policy > KFD_IOC_CACHE_POLICY_NONCOHERENT)
 		return -EINVAL;
-	return vamdgpu_pdd_by_id(p, args->gpu_id) ? 0 : -EINVAL;
+	return PTR_ERR_OR_ZERO(vamdgpu_pdd_find(p, args->gpu_id));
 }
 
 /* The runtime asks for node 0 too, whose GPU counter is 0. */
@@ -44,9 +44,11 @@ int vamdgpu_ioctl_get_clock_counters(struct vamdgpu_process *p, void *data,
 				     size_t user_len)
 {
 	struct kfd_ioctl_get_clock_counters_args *args = data;
+	struct vamdgpu_pdd *pdd = vamdgpu_pdd_find(p, args->gpu_id);
 
-	args->gpu_clock_counter =
-		vamdgpu_device_by_id(args->gpu_id) ? gfx9_clock() : 0;
+	if (pdd == ERR_PTR(-ENODEV))
+		return -ENODEV;
+	args->gpu_clock_counter = IS_ERR(pdd) ? 0 : gfx9_clock();
 	args->cpu_clock_counter = ktime_get_raw_ns();
 	args->system_clock_counter = ktime_get_boottime_ns();
 	args->system_clock_freq = NSEC_PER_SEC;
@@ -59,18 +61,18 @@ int vamdgpu_ioctl_set_scratch_backing_va(struct vamdgpu_process *p, void *data,
 {
 	const struct kfd_ioctl_set_scratch_backing_va_args *args = data;
 
-	return vamdgpu_pdd_by_id(p, args->gpu_id) ? 0 : -EINVAL;
+	return PTR_ERR_OR_ZERO(vamdgpu_pdd_find(p, args->gpu_id));
 }
 
 int vamdgpu_ioctl_set_trap_handler(struct vamdgpu_process *p, void *data,
 				   size_t user_len)
 {
 	const struct kfd_ioctl_set_trap_handler_args *args = data;
-	struct vamdgpu_pdd *pdd = vamdgpu_pdd_by_id(p, args->gpu_id);
+	struct vamdgpu_pdd *pdd = vamdgpu_pdd_find(p, args->gpu_id);
 	int err = 0;
 
-	if (!pdd)
-		return -EINVAL;
+	if (IS_ERR(pdd))
+		return PTR_ERR(pdd);
 	mutex_lock(&p->lock);
 	if (!pdd->drm_file)
 		err = -ESRCH;
@@ -82,9 +84,10 @@ int vamdgpu_ioctl_get_tile_config(struct vamdgpu_process *p, void *data,
 				  size_t user_len)
 {
 	struct kfd_ioctl_get_tile_config_args *args = data;
+	struct vamdgpu_pdd *pdd = vamdgpu_pdd_find(p, args->gpu_id);
 
-	if (!vamdgpu_pdd_by_id(p, args->gpu_id))
-		return -EINVAL;
+	if (IS_ERR(pdd))
+		return PTR_ERR(pdd);
 	args->gb_addr_config = VAMDGPU_GB_ADDR_CONFIG;
 	args->num_banks = 4;
 	args->num_ranks = 2;
@@ -149,13 +152,14 @@ int vamdgpu_ioctl_create_queue(struct vamdgpu_process *p, void *data,
 			       size_t user_len)
 {
 	struct kfd_ioctl_create_queue_args *args = data;
-	struct vamdgpu_pdd *pdd = vamdgpu_pdd_by_id(p, args->gpu_id);
+	struct vamdgpu_pdd *pdd;
 	int err;
 
-	if (!pdd)
-		return -EINVAL;
 	mutex_lock(&p->lock);
-	if (p->dead || !pdd->drm_file)
+	pdd = vamdgpu_pdd_find(p, args->gpu_id);
+	if (IS_ERR(pdd))
+		err = PTR_ERR(pdd);
+	else if (p->dead || !pdd->drm_file)
 		err = -ESRCH;
 	else
 		err = vamdgpu_queue_create(p, args);

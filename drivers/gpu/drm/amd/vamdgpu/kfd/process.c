@@ -17,12 +17,15 @@
  */
 #include "vamdgpu.h"
 
+#include <linux/cred.h>
 #include <linux/file.h>
 #include <linux/mm.h>
 #include <linux/pid.h>
 #include <linux/sched/mm.h>
 #include <linux/sched/signal.h>
 #include <linux/slab.h>
+
+#include <drm/drm_drv.h>
 
 #include "kfd/bo.h"
 #include "kfd/front.h"
@@ -46,7 +49,7 @@ static void vamdgpu_process_free_memory(struct vamdgpu_process *p)
 	mutex_unlock(&p->lock);
 
 	/* No queue is left to report a fault; one may still be in service. */
-	for (i = 0; i < vamdgpu_ngpus; i++)
+	for (i = 0; i < VAMDGPU_MAX_GPUS; i++)
 		if (p->pdds[i])
 			cancel_delayed_work_sync(&p->pdds[i]->fault_work);
 
@@ -103,9 +106,11 @@ static void vamdgpu_pdd_destroy(struct vamdgpu_pdd *pdd)
 	}
 	idr_destroy(&pdd->bos);
 	__free_page(pdd->mmio_page);
+	vamdgpu_device_put(pdd->dev);
 	kfree(pdd);
 }
 
+/* Takes over the reference to @dev, also if it fails. */
 static struct vamdgpu_pdd *vamdgpu_pdd_create(struct vamdgpu_process *p,
 					      struct vamdgpu_device *dev)
 {
@@ -114,7 +119,7 @@ static struct vamdgpu_pdd *vamdgpu_pdd_create(struct vamdgpu_process *p,
 
 	pdd = kzalloc(sizeof(*pdd), GFP_KERNEL_ACCOUNT);
 	if (!pdd)
-		return ERR_PTR(-ENOMEM);
+		goto err_dev;
 	pdd->process = p;
 	pdd->dev = dev;
 	idr_init_base(&pdd->bos, 1);
@@ -132,6 +137,8 @@ err_page:
 	__free_page(pdd->mmio_page);
 err_free:
 	kfree(pdd);
+err_dev:
+	vamdgpu_device_put(dev);
 	return ERR_PTR(err);
 }
 
@@ -146,13 +153,14 @@ static void vamdgpu_process_destroy(struct vamdgpu_process *p)
 	 */
 	if (p->svm)
 		kfd_svm_destroy(p->svm);
-	for (i = 0; i < vamdgpu_ngpus; i++)
+	for (i = 0; i < VAMDGPU_MAX_GPUS; i++)
 		if (p->pdds[i])
 			vamdgpu_pdd_destroy(p->pdds[i]);
 	vamdgpu_event_process_fini(p);
 	if (p->doorbell_inode)
 		vamdgpu_doorbell_process_fini(p);
 	idr_destroy(&p->queues);
+	put_cred(p->cred);
 	put_pid(p->leader);
 	mmdrop(p->mm);	/* pairs with mmgrab() in vamdgpu_process_create() */
 	mutex_destroy(&p->lock);
@@ -161,18 +169,31 @@ static void vamdgpu_process_destroy(struct vamdgpu_process *p)
 
 static int vamdgpu_process_add_gpus(struct vamdgpu_process *p)
 {
+	struct vamdgpu_device *dev;
 	struct vamdgpu_pdd *pdd;
 	unsigned int i;
-	int err;
+	int err, idx;
 
-	for (i = 0; i < vamdgpu_ngpus; i++) {
-		pdd = vamdgpu_pdd_create(p, vamdgpu_gpus[i]);
+	for (i = 0; i < VAMDGPU_MAX_GPUS; i++) {
+		dev = vamdgpu_device_get(i);
+		if (!dev)
+			continue;
+		pdd = vamdgpu_pdd_create(p, dev);
 		if (IS_ERR(pdd))
 			return PTR_ERR(pdd);
-		p->pdds[i] = pdd;
-		err = kfd_svm_attach_gpu(p->svm, pdd->dev->svm_gpu,
-					 pdd->dev->gpu_id);
-		if (err)
+		err = -ENODEV;
+		if (drm_dev_enter(&dev->drm, &idx)) {
+			err = kfd_svm_attach_gpu(p->svm, dev->svm_gpu,
+						 dev->gpu_id);
+			drm_dev_exit(idx);
+		}
+		if (!err) {
+			p->pdds[i] = pdd;
+			continue;
+		}
+		vamdgpu_pdd_destroy(pdd);
+		/* It has gone just now: as if it had never been there. */
+		if (err != -ENODEV)
 			return err;
 	}
 	return 0;
@@ -194,6 +215,7 @@ static struct vamdgpu_process *vamdgpu_process_create(void)
 	INIT_WORK(&p->exit_work, vamdgpu_process_exit_work);
 	vamdgpu_event_process_init(p);
 	p->leader = get_pid(task_tgid(current));
+	p->cred = get_current_cred();
 	p->tgid = task_tgid_nr(current);
 	p->mm = current->mm;
 	mmgrab(p->mm);
@@ -216,6 +238,72 @@ static struct vamdgpu_process *vamdgpu_process_create(void)
 err_destroy:
 	vamdgpu_process_destroy(p);
 	return ERR_PTR(err);
+}
+
+struct vamdgpu_pdd *vamdgpu_pdd_by_id(struct vamdgpu_process *p, u32 gpu_id)
+{
+	unsigned int i;
+
+	for (i = 0; i < VAMDGPU_MAX_GPUS; i++)
+		if (p->pdds[i] && p->pdds[i]->dev->gpu_id == gpu_id)
+			return p->pdds[i];
+	return NULL;
+}
+
+struct vamdgpu_pdd *vamdgpu_pdd_find(struct vamdgpu_process *p, u32 gpu_id)
+{
+	struct vamdgpu_pdd *pdd = vamdgpu_pdd_by_id(p, gpu_id);
+
+	if (!pdd)
+		return ERR_PTR(-EINVAL);
+	return READ_ONCE(pdd->gone) ? ERR_PTR(-ENODEV) : pdd;
+}
+
+/* Engines first: who is told, or sees a call fail, finds them stopped. */
+static void vamdgpu_process_lose(struct vamdgpu_process *p,
+				 struct vamdgpu_pdd *pdd)
+{
+	mutex_lock(&p->lock);
+	if (pdd->gone) {
+		mutex_unlock(&p->lock);
+		return;
+	}
+	gfx9_vm_kill(pdd->vm);
+	WRITE_ONCE(pdd->gone, true);
+	vamdgpu_bo_lose(pdd);
+	mutex_unlock(&p->lock);
+	vamdgpu_event_gpu_lost(p, pdd->dev->gpu_id);
+}
+
+/*
+ *   here                                 vamdgpu_process_open()
+ *     drm_dev_unplug()
+ *     processes_lock                       processes_lock
+ *       each process: lose it                a GPU unplugged? lose it
+ *                                            into the list
+ */
+void vamdgpu_processes_lose(struct vamdgpu_device *dev)
+{
+	struct vamdgpu_process *p;
+	struct vamdgpu_pdd *pdd;
+
+	mutex_lock(&vamdgpu_processes_lock);
+	list_for_each_entry(p, &vamdgpu_processes, link) {
+		pdd = p->pdds[dev->index];
+		if (pdd && pdd->dev == dev)
+			vamdgpu_process_lose(p, pdd);
+	}
+	mutex_unlock(&vamdgpu_processes_lock);
+}
+
+static void vamdgpu_process_lose_unplugged(struct vamdgpu_process *p)
+{
+	unsigned int i;
+
+	lockdep_assert_held(&vamdgpu_processes_lock);
+	for (i = 0; i < VAMDGPU_MAX_GPUS; i++)
+		if (p->pdds[i] && drm_dev_is_unplugged(&p->pdds[i]->dev->drm))
+			vamdgpu_process_lose(p, p->pdds[i]);
 }
 
 static struct vamdgpu_process *vamdgpu_process_find_locked(struct mm_struct *mm)
@@ -246,6 +334,7 @@ static int vamdgpu_process_insert_locked(struct vamdgpu_process *p)
 	p->pasid = ++vamdgpu_last_pasid;
 	err = vamdgpu_sysfs_proc_add(p);
 	if (!err) {
+		vamdgpu_process_lose_unplugged(p);
 		list_add(&p->link, &vamdgpu_processes);
 		p->held_by_mm = true;
 		kref_get(&p->ref);

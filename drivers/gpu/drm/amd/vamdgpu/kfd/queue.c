@@ -134,10 +134,10 @@ static int queue_start(struct vamdgpu_queue *q,
 static struct vamdgpu_pdd *acquired_pdd(struct vamdgpu_process *p, u32 gpu_id,
 					int *err)
 {
-	struct vamdgpu_pdd *pdd = vamdgpu_pdd_by_id(p, gpu_id);
+	struct vamdgpu_pdd *pdd = vamdgpu_pdd_find(p, gpu_id);
 
-	if (!pdd)
-		*err = -EINVAL;
+	if (IS_ERR(pdd))
+		*err = PTR_ERR(pdd);
 	else if (!pdd->drm_file || p->dead)
 		*err = -ESRCH;
 	else
@@ -236,6 +236,8 @@ int vamdgpu_queue_update(struct vamdgpu_process *p,
 	q = idr_find(&p->queues, args->queue_id);
 	if (!q)
 		return -EFAULT;
+	if (q->pdd->gone)
+		return -ENODEV;
 	trace_vamdgpu_queue_update(p->tgid, q->id, percentage);
 	gfx9_queue_update(q->hw, args->ring_base_address,
 			  ring_len_of(args->ring_size), percentage);

@@ -6,7 +6,9 @@
  * Events are told from anywhere, with page locks and the core's locks held: telling takes
  * spinlocks of this file only, waits for nothing and allocates nothing. A client is told
  * about its own process; about others if it was privileged when it opened and asked for
- * that. Its own process is that thread group, and not whoever has its number later.
+ * that. Its own process is that thread group, not whoever has its number later; also after
+ * execve(), so that a parent can listen to a program it starts, but not if that is allowed
+ * more than who opened was.
  *
  * An open descriptor holds the module, and no process.
  */
@@ -14,15 +16,19 @@
 
 #include <linux/anon_inodes.h>
 #include <linux/capability.h>
+#include <linux/cred.h>
 #include <linux/fs.h>
 #include <linux/pid.h>
 #include <linux/poll.h>
 #include <linux/rculist.h>
 #include <linux/sched.h>
+#include <linux/sched/mm.h>
 #include <linux/slab.h>
 #include <linux/timekeeping.h>
 #include <linux/uaccess.h>
 #include <uapi/linux/kfd_ioctl.h>
+
+#include <drm/drm_drv.h>
 
 #include "kfd/front.h"
 #include "kfd/smi_queue.h"
@@ -33,7 +39,10 @@
  * @rcu: it is freed when nobody tells it any more
  * @node: the GPU it is of
  * @leader: thread group that opened it (referenced)
+ * @mm: the mm it had then (grabbed)
+ * @cred: what the opener was allowed (referenced; freed after a grace period)
  * @privileged: it may hear of all processes
+ * @hung_up: the GPU is gone, and it is in no list any more; set under both locks
  * @lock: guards @queue
  * @wait: who polls
  * @queue: what it has not read
@@ -43,7 +52,10 @@ struct vamdgpu_smi_client {
 	struct rcu_head rcu;
 	struct vamdgpu_smi_node *node;
 	struct pid *leader;
+	struct mm_struct *mm;
+	const struct cred *cred;
 	bool privileged;
+	bool hung_up;
 	spinlock_t lock;	/* see above */
 	wait_queue_head_t wait;
 	struct vamdgpu_smi_queue queue;
@@ -71,10 +83,22 @@ void vamdgpu_smi_module_init(void)
 	}
 }
 
+/* As ptrace has it, for who does not trace already. */
+static bool vamdgpu_smi_may_watch(const struct cred *by, const struct cred *of)
+{
+	return by == of ||
+	       (by->user_ns == of->user_ns && uid_eq(by->euid, of->uid) &&
+		uid_eq(by->euid, of->euid) && uid_eq(by->euid, of->suid) &&
+		gid_eq(by->egid, of->gid) && gid_eq(by->egid, of->egid) &&
+		gid_eq(by->egid, of->sgid) &&
+		cap_issubset(of->cap_permitted, by->cap_permitted));
+}
+
 static bool vamdgpu_smi_may_hear(const struct vamdgpu_smi_client *client,
 				 const struct vamdgpu_process *p)
 {
-	if (client->leader == p->leader)
+	if (client->leader == p->leader &&
+	    (client->mm == p->mm || vamdgpu_smi_may_watch(client->cred, p->cred)))
 		return true;
 	return client->privileged && (client->queue.mask &
 		VAMDGPU_SMI_BIT(VAMDGPU_SMI_ALL_PROCESSES));
@@ -105,6 +129,15 @@ static bool vamdgpu_smi_is_silent(struct vamdgpu_device *dev)
 	       list_empty(&vamdgpu_smi_nodes[dev->index].clients);
 }
 
+/* Of a GPU that goes the last moves are told, too. */
+static struct vamdgpu_device *vamdgpu_smi_device(struct vamdgpu_process *p,
+						 u32 gpu_id)
+{
+	struct vamdgpu_pdd *pdd = vamdgpu_pdd_by_id(p, gpu_id);
+
+	return pdd ? pdd->dev : NULL;
+}
+
 /* kfd_svm_client_ops.event. Pages that move are news on both GPUs. */
 void vamdgpu_smi_event(void *client, const struct kfd_svm_event *event)
 {
@@ -115,12 +148,12 @@ void vamdgpu_smi_event(void *client, const struct kfd_svm_event *event)
 	switch (event->kind) {
 	case KFD_SVM_EVENT_MIGRATE_START:
 	case KFD_SVM_EVENT_MIGRATE_END:
-		dev = vamdgpu_device_by_id(event->to);
+		dev = vamdgpu_smi_device(p, event->to);
 		if (event->from != event->to)
-			other = vamdgpu_device_by_id(event->from);
+			other = vamdgpu_smi_device(p, event->from);
 		break;
 	default:
-		dev = vamdgpu_device_by_id(event->user_gpu_id);
+		dev = vamdgpu_smi_device(p, event->user_gpu_id);
 		break;
 	}
 	if ((vamdgpu_smi_is_silent(dev) && vamdgpu_smi_is_silent(other)) ||
@@ -163,7 +196,7 @@ static ssize_t vamdgpu_smi_read(struct file *file, char __user *user, size_t len
 		return -ENOMEM;
 	len = min_t(size_t, len, VAMDGPU_SMI_QUEUE_LEN);
 	scoped_guard(spinlock, &client->lock) {
-		n = -EAGAIN;
+		n = client->hung_up ? 0 : -EAGAIN;
 		if (client->queue.len)
 			n = vamdgpu_smi_queue_take(&client->queue, buf, len);
 	}
@@ -190,17 +223,26 @@ static __poll_t vamdgpu_smi_poll(struct file *file, struct poll_table_struct *pt
 {
 	struct vamdgpu_smi_client *client = file->private_data;
 
+	__poll_t events = 0;
+
 	poll_wait(file, &client->wait, pt);
 	guard(spinlock)(&client->lock);
-	return client->queue.len ? EPOLLIN | EPOLLRDNORM : 0;
+	if (client->queue.len || client->hung_up)
+		events |= EPOLLIN | EPOLLRDNORM;
+	if (client->hung_up)
+		events |= EPOLLHUP;
+	return events;
 }
 
 /* It may still be told something; nobody will read that. */
 static void vamdgpu_smi_destroy(struct vamdgpu_smi_client *client)
 {
 	scoped_guard(spinlock, &client->node->lock)
-		list_del_rcu(&client->link);
+		if (!client->hung_up)
+			list_del_rcu(&client->link);
 	put_pid(client->leader);
+	mmdrop(client->mm);
+	put_cred(client->cred);
 	kfree_rcu(client, rcu);
 }
 
@@ -219,13 +261,32 @@ static const struct file_operations vamdgpu_smi_fops = {
 	.llseek = noop_llseek,
 };
 
+/* What is queued can still be read; then comes the end of the file. */
+void vamdgpu_smi_hang_up(struct vamdgpu_device *dev)
+{
+	struct vamdgpu_smi_node *node = &vamdgpu_smi_nodes[dev->index];
+	struct vamdgpu_smi_client *client, *tmp;
+
+	guard(spinlock)(&node->lock);
+	list_for_each_entry_safe(client, tmp, &node->clients, link) {
+		list_del_rcu(&client->link);
+		scoped_guard(spinlock, &client->lock)
+			client->hung_up = true;
+		wake_up_all(&client->wait);
+	}
+}
+
 /* Each event costs time for each client, so nobody can have any number of them. */
-static int vamdgpu_smi_add(struct vamdgpu_smi_client *client)
+static int vamdgpu_smi_add(struct vamdgpu_device *dev,
+			   struct vamdgpu_smi_client *client)
 {
 	struct vamdgpu_smi_client *other;
 	unsigned int n = 0;
 
 	guard(spinlock)(&client->node->lock);
+	/* Hanging up comes after this is set, and takes the lock. */
+	if (drm_dev_is_unplugged(&dev->drm))
+		return -ENODEV;
 	list_for_each_entry(other, &client->node->clients, link)
 		n += other->leader == client->leader;
 	if (n >= VAMDGPU_MAX_SMI_CLIENTS)
@@ -234,7 +295,8 @@ static int vamdgpu_smi_add(struct vamdgpu_smi_client *client)
 	return 0;
 }
 
-static struct vamdgpu_smi_client *vamdgpu_smi_create(struct vamdgpu_device *dev)
+static struct vamdgpu_smi_client *vamdgpu_smi_create(struct vamdgpu_device *dev,
+						     struct vamdgpu_process *p)
 {
 	struct vamdgpu_smi_client *client;
 	int err;
@@ -243,13 +305,18 @@ static struct vamdgpu_smi_client *vamdgpu_smi_create(struct vamdgpu_device *dev)
 	if (!client)
 		return ERR_PTR(-ENOMEM);
 	client->node = &vamdgpu_smi_nodes[dev->index];
-	client->leader = get_pid(task_tgid(current));
+	client->leader = get_pid(p->leader);
+	client->mm = p->mm;
+	mmgrab(client->mm);
+	client->cred = get_current_cred();
 	client->privileged = capable(CAP_SYS_ADMIN);
 	spin_lock_init(&client->lock);
 	init_waitqueue_head(&client->wait);
-	err = vamdgpu_smi_add(client);
+	err = vamdgpu_smi_add(dev, client);
 	if (err) {
 		put_pid(client->leader);
+		mmdrop(client->mm);
+		put_cred(client->cred);
 		kfree(client);
 		return ERR_PTR(err);
 	}
@@ -260,13 +327,13 @@ int vamdgpu_ioctl_smi_events(struct vamdgpu_process *p, void *data,
 			     size_t user_len)
 {
 	struct kfd_ioctl_smi_events_args *args = data;
-	struct vamdgpu_device *dev = vamdgpu_device_by_id(args->gpuid);
+	struct vamdgpu_pdd *pdd = vamdgpu_pdd_find(p, args->gpuid);
 	struct vamdgpu_smi_client *client;
 	int fd;
 
-	if (!dev)
-		return -EINVAL;
-	client = vamdgpu_smi_create(dev);
+	if (IS_ERR(pdd))
+		return PTR_ERR(pdd);
+	client = vamdgpu_smi_create(pdd->dev, p);
 	if (IS_ERR(client))
 		return PTR_ERR(client);
 	fd = anon_inode_getfd("kfd_smi_ev", &vamdgpu_smi_fops, client, O_RDWR);

@@ -11,6 +11,8 @@
 #include <linux/sched/signal.h>
 #include <linux/seq_file.h>
 
+#include <drm/drm_drv.h>
+
 #include "kfd/front.h"
 
 /* The core's -ENOMEM means that eviction helps. */
@@ -35,6 +37,14 @@ void vamdgpu_svm_vram_free(void *gpu, u64 addr, u64 len)
 	struct vamdgpu_device *dev = gpu;
 
 	gfx9_vram_free(dev->vram, GFX9_VRAM_MIGRATED, addr, len);
+}
+
+int vamdgpu_svm_vram_clear(void *gpu, u64 addr, u64 len)
+{
+	struct vamdgpu_device *dev = gpu;
+
+	gfx9_vram_clear(dev->vram, addr, len);
+	return 0;
 }
 
 noinline int vamdgpu_svm_vram_copy(void *gpu, enum hmm_mirror_copy_dir dir,
@@ -64,27 +74,38 @@ ALLOW_ERROR_INJECTION(vamdgpu_svm_vram_copy_peer, ERRNO);
  */
 static int vamdgpu_vram_make_room(struct vamdgpu_device *dev, u64 len, u64 *addr)
 {
-	int err = -ENOSPC;
+	u64 freed;
+	int err;
 
 	if (!gfx9_vram_wait_begin(dev->vram, len))
 		return -ENOMEM;
-	while (err == -ENOSPC && kfd_svm_gpu_evict(dev->svm_gpu, len)) {
-		if (fatal_signal_pending(current)) {
-			err = -EINTR;
+	do {
+		freed = kfd_svm_gpu_evict(dev->svm_gpu, len);
+		if (drm_dev_is_unplugged(&dev->drm)) {
+			err = -ENODEV;
 			break;
 		}
+		/* Though nothing was freed now, others may have done so before. */
 		err = gfx9_vram_alloc(dev->vram, GFX9_VRAM_OBJECT, len, addr);
-	}
+		if (err == -ENOSPC && fatal_signal_pending(current))
+			err = -EINTR;
+	} while (err == -ENOSPC && freed);
 	gfx9_vram_wait_end(dev->vram);
 	return err == -ENOSPC ? -ENOMEM : err;
 }
 
-/* Room for a memory object. No lock is held. */
+/* Room for a memory object. No lock is held; the GPU's removal waits for it. */
 int vamdgpu_vram_alloc(struct vamdgpu_device *dev, u64 len, u64 *addr)
 {
-	int err = gfx9_vram_alloc(dev->vram, GFX9_VRAM_OBJECT, len, addr);
+	int err, idx;
 
-	return err == -ENOSPC ? vamdgpu_vram_make_room(dev, len, addr) : err;
+	if (!drm_dev_enter(&dev->drm, &idx))
+		return -ENODEV;
+	err = gfx9_vram_alloc(dev->vram, GFX9_VRAM_OBJECT, len, addr);
+	if (err == -ENOSPC)
+		err = vamdgpu_vram_make_room(dev, len, addr);
+	drm_dev_exit(idx);
+	return err;
 }
 
 void vamdgpu_vram_free(struct vamdgpu_device *dev, u64 addr, u64 len)
@@ -121,23 +142,27 @@ DEFINE_SHOW_ATTRIBUTE(vram);
 
 static struct dentry *vamdgpu_debugfs_root;
 
-/* All GPUs are there. Nothing depends on these files: no error is looked at. */
+/* Nothing depends on these files: no error is looked at. */
 void vamdgpu_vram_debugfs_init(void)
 {
-	struct dentry *dir;
-	char name[16];
-	unsigned int i;
-
 	vamdgpu_debugfs_root = debugfs_create_dir("vamdgpu", NULL);
-	for (i = 0; i < vamdgpu_ngpus; i++) {
-		scnprintf(name, sizeof(name), "%u", vamdgpu_gpus[i]->gpu_id);
-		dir = debugfs_create_dir(name, vamdgpu_debugfs_root);
-		debugfs_create_file("vram", 0444, dir, vamdgpu_gpus[i],
-				    &vram_fops);
-	}
+}
+
+void vamdgpu_vram_debugfs_add(struct vamdgpu_device *dev)
+{
+	char name[16];
+
+	scnprintf(name, sizeof(name), "%u", dev->gpu_id);
+	dev->debugfs = debugfs_create_dir(name, vamdgpu_debugfs_root);
+	debugfs_create_file("vram", 0444, dev->debugfs, dev, &vram_fops);
 }
 
 /* Waits for readers. */
+void vamdgpu_vram_debugfs_remove(struct vamdgpu_device *dev)
+{
+	debugfs_remove_recursive(dev->debugfs);
+}
+
 void vamdgpu_vram_debugfs_exit(void)
 {
 	debugfs_remove_recursive(vamdgpu_debugfs_root);

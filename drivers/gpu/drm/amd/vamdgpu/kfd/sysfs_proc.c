@@ -170,7 +170,7 @@ void vamdgpu_sysfs_proc_remove(struct vamdgpu_process *p)
 	if (!proc)
 		return;
 	p->sysfs = NULL;
-	for (i = 0; i < vamdgpu_ngpus; i++) {
+	for (i = 0; i < VAMDGPU_MAX_GPUS; i++) {
 		gpu = proc->gpu[i];
 		if (!gpu)
 			continue;
@@ -202,8 +202,8 @@ int vamdgpu_sysfs_proc_add(struct vamdgpu_process *p)
 		return err;
 	}
 	p->sysfs = proc;
-	for (i = 0; i < vamdgpu_ngpus; i++) {
-		err = vamdgpu_sysfs_gpu_add(proc, p->pdds[i]);
+	for (i = 0; i < VAMDGPU_MAX_GPUS; i++) {
+		err = p->pdds[i] ? vamdgpu_sysfs_gpu_add(proc, p->pdds[i]) : 0;
 		if (err) {
 			vamdgpu_sysfs_proc_remove(p);
 			return err;

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * /sys/devices/virtual/kfd/kfd/topology: the tree of folders. Node 0 is the
- * CPU, node i + 1 is GPU i. What the files say is in topology_props.c.
+ * CPU, node i the i-th GPU that is there. What the files say is in topology_props.c.
  *
- * The machine's shape is fixed from load to unload, so all of it is made at load
- * and generation_id never changes.
+ * User space wants nodes without gaps, so GPUs behind one that goes move up. All GPUs look
+ * alike but for what their files say, and those are read anew each time: the folders that
+ * go are always the last ones, and removing some needs no memory. generation_id advances
+ * with each change, so that a reader can tell that the tree changed under it.
  */
 #include "vamdgpu.h"
 
@@ -15,12 +17,12 @@
 #include "kfd/front.h"
 
 /**
- * struct vamdgpu_topo_dir - a folder with files
+ * struct vamdgpu_topo_dir - a folder
  * @kobj: the folder
  * @link: in the list of all folders, parents first
  * @node: number of the node it belongs to
- * @kind: what its file "properties" describes
- * @index: number within the node
+ * @kind: what its file "properties" describes, if it has one
+ * @index: number within the node; of a folder without files that in vamdgpu_topo_parts
  */
 struct vamdgpu_topo_dir {
 	struct kobject kobj;
@@ -30,12 +32,23 @@ struct vamdgpu_topo_dir {
 	unsigned int index;
 };
 
+static const struct {
+	const char *name;
+	enum vamdgpu_topo_kind kind;	/* PART: always empty */
+} vamdgpu_topo_parts[] = {
+	{ "mem_banks", VAMDGPU_TOPO_MEM_BANK },
+	{ "caches", VAMDGPU_TOPO_CACHE },
+	{ "io_links", VAMDGPU_TOPO_IO_LINK },
+	{ "p2p_links", VAMDGPU_TOPO_PART },
+	{ "perf", VAMDGPU_TOPO_PART },
+};
+
 static struct kobject *vamdgpu_topo_root;
 static struct kobject *vamdgpu_topo_nodes;
-/* Folders without files, one list, removed backwards. */
-static struct kobject *vamdgpu_topo_plain[(VAMDGPU_MAX_GPUS + 1) * 5];
-static unsigned int vamdgpu_topo_nplain;
+/* Guards the list and serialises changes; readers of files do without. */
+static DEFINE_MUTEX(vamdgpu_topo_lock);
 static LIST_HEAD(vamdgpu_topo_dirs);
+static unsigned int vamdgpu_topo_generation = 1;
 
 static ssize_t vamdgpu_topo_show(struct kobject *kobj, struct attribute *attr,
 				 char *buf)
@@ -43,14 +56,24 @@ static ssize_t vamdgpu_topo_show(struct kobject *kobj, struct attribute *attr,
 	struct vamdgpu_topo_dir *dir =
 		container_of(kobj, struct vamdgpu_topo_dir, kobj);
 	struct vamdgpu_device *dev = NULL;
+	ssize_t ret;
 
-	if (dir->node)
-		dev = vamdgpu_gpus[dir->node - 1];
+	if (dir->node) {
+		dev = vamdgpu_device_get_node(dir->node);
+		/* It has gone just now, and the folder goes, too. */
+		if (!dev)
+			return -ENODEV;
+	}
 	if (!strcmp(attr->name, "gpu_id"))
-		return sysfs_emit(buf, "%u\n", dev ? dev->gpu_id : 0);
-	if (!strcmp(attr->name, "name"))
-		return sysfs_emit(buf, "%s\n", dev ? "vega10" : "");
-	return vamdgpu_topo_properties(dir->node, dir->kind, dir->index, buf);
+		ret = sysfs_emit(buf, "%u\n", dev ? dev->gpu_id : 0);
+	else if (!strcmp(attr->name, "name"))
+		ret = sysfs_emit(buf, "%s\n", dev ? "vega10" : "");
+	else
+		ret = vamdgpu_topo_properties(dir->node, dev, dir->kind,
+					      dir->index, buf);
+	if (dev)
+		vamdgpu_device_put(dev);
+	return ret;
 }
 
 static void vamdgpu_topo_free(struct kobject *kobj)
@@ -92,10 +115,15 @@ static const struct kobj_type vamdgpu_topo_item_type = {
 	.default_groups = vamdgpu_topo_item_groups,
 };
 
+static const struct kobj_type vamdgpu_topo_part_type = {
+	.release = vamdgpu_topo_free,
+	.sysfs_ops = &vamdgpu_topo_ops,
+};
+
 static ssize_t generation_id_show(struct kobject *kobj,
 				  struct kobj_attribute *attr, char *buf)
 {
-	return sysfs_emit(buf, "2\n");
+	return sysfs_emit(buf, "%u\n", READ_ONCE(vamdgpu_topo_generation));
 }
 
 static ssize_t system_properties_show(struct kobject *kobj,
@@ -115,34 +143,53 @@ static const struct attribute *vamdgpu_topo_root_attrs[] = {
 	NULL,
 };
 
-static struct kobject *vamdgpu_topo_add_plain(struct kobject *parent,
-					      const char *name)
-{
-	struct kobject *kobj = kobject_create_and_add(name, parent);
-
-	if (kobj)
-		vamdgpu_topo_plain[vamdgpu_topo_nplain++] = kobj;
-	return kobj;
-}
-
 static struct vamdgpu_topo_dir *
-vamdgpu_topo_add_dir(struct kobject *parent, unsigned int node,
-		     enum vamdgpu_topo_kind kind, unsigned int index)
+vamdgpu_topo_find(unsigned int node, enum vamdgpu_topo_kind kind,
+		  unsigned int index)
 {
 	struct vamdgpu_topo_dir *dir;
+
+	lockdep_assert_held(&vamdgpu_topo_lock);
+	list_for_each_entry(dir, &vamdgpu_topo_dirs, link)
+		if (dir->node == node && dir->kind == kind && dir->index == index)
+			return dir;
+	return NULL;
+}
+
+static const struct kobj_type *vamdgpu_topo_type(enum vamdgpu_topo_kind kind)
+{
+	switch (kind) {
+	case VAMDGPU_TOPO_NODE:
+		return &vamdgpu_topo_node_type;
+	case VAMDGPU_TOPO_PART:
+		return &vamdgpu_topo_part_type;
+	default:
+		return &vamdgpu_topo_item_type;
+	}
+}
+
+/* The folder, made if it is not there. A part has a name, all others a number. */
+static struct vamdgpu_topo_dir *
+vamdgpu_topo_add(struct kobject *parent, unsigned int node,
+		 enum vamdgpu_topo_kind kind, unsigned int index)
+{
+	struct vamdgpu_topo_dir *dir = vamdgpu_topo_find(node, kind, index);
+	const struct kobj_type *type = vamdgpu_topo_type(kind);
 	int err;
 
+	if (dir)
+		return dir;
 	dir = kzalloc(sizeof(*dir), GFP_KERNEL);
 	if (!dir)
 		return ERR_PTR(-ENOMEM);
 	dir->node = node;
 	dir->kind = kind;
 	dir->index = index;
-	err = kobject_init_and_add(&dir->kobj,
-				   kind == VAMDGPU_TOPO_NODE ?
-				   &vamdgpu_topo_node_type :
-				   &vamdgpu_topo_item_type,
-				   parent, "%u", index);
+	if (kind == VAMDGPU_TOPO_PART)
+		err = kobject_init_and_add(&dir->kobj, type, parent, "%s",
+					   vamdgpu_topo_parts[index].name);
+	else
+		err = kobject_init_and_add(&dir->kobj, type, parent, "%u", index);
 	if (err) {
 		kobject_put(&dir->kobj);
 		return ERR_PTR(err);
@@ -151,34 +198,25 @@ vamdgpu_topo_add_dir(struct kobject *parent, unsigned int node,
 	return dir;
 }
 
+/* What the node lacks; a new GPU gives the others a link more. */
 static int vamdgpu_topo_add_node(unsigned int node)
 {
-	static const struct {
-		const char *name;
-		int kind;	/* -1: always empty */
-	} parts[] = {
-		{ "mem_banks", VAMDGPU_TOPO_MEM_BANK },
-		{ "caches", VAMDGPU_TOPO_CACHE },
-		{ "io_links", VAMDGPU_TOPO_IO_LINK },
-		{ "p2p_links", -1 },
-		{ "perf", -1 },
-	};
-	struct vamdgpu_topo_dir *dir, *item;
-	struct kobject *part;
+	struct vamdgpu_topo_dir *dir, *part, *item;
+	enum vamdgpu_topo_kind kind;
 	unsigned int i, k;
 
-	dir = vamdgpu_topo_add_dir(vamdgpu_topo_nodes, node,
-				   VAMDGPU_TOPO_NODE, node);
+	dir = vamdgpu_topo_add(vamdgpu_topo_nodes, node, VAMDGPU_TOPO_NODE, node);
 	if (IS_ERR(dir))
 		return PTR_ERR(dir);
-	for (i = 0; i < ARRAY_SIZE(parts); i++) {
-		part = vamdgpu_topo_add_plain(&dir->kobj, parts[i].name);
-		if (!part)
-			return -ENOMEM;
-		if (parts[i].kind < 0)
+	for (i = 0; i < ARRAY_SIZE(vamdgpu_topo_parts); i++) {
+		part = vamdgpu_topo_add(&dir->kobj, node, VAMDGPU_TOPO_PART, i);
+		if (IS_ERR(part))
+			return PTR_ERR(part);
+		kind = vamdgpu_topo_parts[i].kind;
+		if (kind == VAMDGPU_TOPO_PART)
 			continue;
-		for (k = 0; k < vamdgpu_topo_count(node, parts[i].kind); k++) {
-			item = vamdgpu_topo_add_dir(part, node, parts[i].kind, k);
+		for (k = 0; k < vamdgpu_topo_count(node, kind); k++) {
+			item = vamdgpu_topo_add(&part->kobj, node, kind, k);
 			if (IS_ERR(item))
 				return PTR_ERR(item);
 		}
@@ -186,14 +224,16 @@ static int vamdgpu_topo_add_node(unsigned int node)
 	return 0;
 }
 
-static void vamdgpu_topo_remove_items(bool nodes)
+/* Nodes from @nodes on, and of the others the links that lead there. Waits for readers. */
+static void vamdgpu_topo_trim(unsigned int nodes)
 {
 	struct vamdgpu_topo_dir *dir, *tmp;
-	bool is_node;
 
+	lockdep_assert_held(&vamdgpu_topo_lock);
 	list_for_each_entry_safe_reverse(dir, tmp, &vamdgpu_topo_dirs, link) {
-		is_node = dir->kind == VAMDGPU_TOPO_NODE;
-		if (is_node != nodes)
+		if (dir->node < nodes &&
+		    (dir->kind != VAMDGPU_TOPO_IO_LINK ||
+		     dir->index < vamdgpu_topo_count(dir->node, dir->kind)))
 			continue;
 		list_del(&dir->link);
 		kobject_del(&dir->kobj);
@@ -201,13 +241,26 @@ static void vamdgpu_topo_remove_items(bool nodes)
 	}
 }
 
-/* Children before their parents: items, the folders between, nodes. */
+int vamdgpu_topology_update(void)
+{
+	unsigned int node, nodes;
+	int err = 0;
+
+	mutex_lock(&vamdgpu_topo_lock);
+	nodes = vamdgpu_device_count() + 1;
+	WRITE_ONCE(vamdgpu_topo_generation, vamdgpu_topo_generation + 1);
+	vamdgpu_topo_trim(nodes);
+	for (node = 0; node < nodes && !err; node++)
+		err = vamdgpu_topo_add_node(node);
+	mutex_unlock(&vamdgpu_topo_lock);
+	return err;
+}
+
 void vamdgpu_topology_exit(void)
 {
-	vamdgpu_topo_remove_items(false);
-	while (vamdgpu_topo_nplain)
-		kobject_put(vamdgpu_topo_plain[--vamdgpu_topo_nplain]);
-	vamdgpu_topo_remove_items(true);
+	mutex_lock(&vamdgpu_topo_lock);
+	vamdgpu_topo_trim(0);
+	mutex_unlock(&vamdgpu_topo_lock);
 	kobject_put(vamdgpu_topo_nodes);
 	vamdgpu_topo_nodes = NULL;
 	if (vamdgpu_topo_root)
@@ -216,9 +269,9 @@ void vamdgpu_topology_exit(void)
 	vamdgpu_topo_root = NULL;
 }
 
+/* With the CPU's node only; each GPU comes with vamdgpu_topology_update(). */
 int vamdgpu_topology_init(struct device *kfd)
 {
-	unsigned int node;
 	int err = -ENOMEM;
 
 	vamdgpu_topo_root = kobject_create_and_add("topology", &kfd->kobj);
@@ -227,12 +280,12 @@ int vamdgpu_topology_init(struct device *kfd)
 	vamdgpu_topo_nodes = kobject_create_and_add("nodes", vamdgpu_topo_root);
 	if (!vamdgpu_topo_nodes)
 		goto err_exit;
-	for (node = 0; node <= vamdgpu_ngpus; node++) {
-		err = vamdgpu_topo_add_node(node);
-		if (err)
-			goto err_exit;
-	}
-	err = sysfs_create_files(vamdgpu_topo_root, vamdgpu_topo_root_attrs);
+	mutex_lock(&vamdgpu_topo_lock);
+	err = vamdgpu_topo_add_node(0);
+	mutex_unlock(&vamdgpu_topo_lock);
+	if (!err)
+		err = sysfs_create_files(vamdgpu_topo_root,
+					 vamdgpu_topo_root_attrs);
 	if (!err)
 		return 0;
 err_exit:

@@ -85,9 +85,9 @@ static ssize_t vamdgpu_cpu_properties(char *buf)
 	return vamdgpu_emit(props, ARRAY_SIZE(props), buf, 0);
 }
 
-static ssize_t vamdgpu_gpu_properties(unsigned int node, char *buf)
+static ssize_t vamdgpu_gpu_properties(unsigned int node,
+				      struct vamdgpu_device *dev, char *buf)
 {
-	struct vamdgpu_device *dev = vamdgpu_gpus[node - 1];
 	const struct vamdgpu_prop props[] = {
 		{ "cpu_cores_count", 0 },
 		{ "simd_count", 4 * VAMDGPU_NUM_CU },
@@ -134,13 +134,13 @@ static ssize_t vamdgpu_gpu_properties(unsigned int node, char *buf)
 	return vamdgpu_emit(props, ARRAY_SIZE(props), buf, 0);
 }
 
-static ssize_t vamdgpu_bank_properties(unsigned int node, char *buf)
+static ssize_t vamdgpu_bank_properties(struct vamdgpu_device *dev, char *buf)
 {
-	const bool cpu = !node;
+	const bool cpu = !dev;
 	const struct vamdgpu_prop props[] = {
 		{ "heap_type", cpu ? VAMDGPU_HEAP_SYSTEM : VAMDGPU_HEAP_FB_PUBLIC },
 		{ "size_in_bytes", cpu ? (u64)totalram_pages() << PAGE_SHIFT :
-				   gfx9_vram_size(vamdgpu_gpus[node - 1]->vram) },
+				   gfx9_vram_size(dev->vram) },
 		{ "flags", 0 },
 		{ "width", cpu ? 64 : VAMDGPU_MEMORY_WIDTH },
 		{ "mem_clk_max", cpu ? 0 : VAMDGPU_MEMORY_MHZ },
@@ -256,24 +256,26 @@ unsigned int vamdgpu_topo_count(unsigned int node, enum vamdgpu_topo_kind kind)
 	case VAMDGPU_TOPO_CACHE:
 		return node ? ARRAY_SIZE(vamdgpu_gpu_caches) : 1;
 	case VAMDGPU_TOPO_IO_LINK:
-		return node && !vamdgpu_hive_id() ? 1 : vamdgpu_ngpus;
+		return node && !vamdgpu_hive_id() ? 1 : vamdgpu_device_count();
 	default:
 		return 1;
 	}
 }
 
-ssize_t vamdgpu_topo_properties(unsigned int node, enum vamdgpu_topo_kind kind,
-				unsigned int index, char *buf)
+/* @dev: the GPU of @node, NULL for node 0, the CPU. */
+ssize_t vamdgpu_topo_properties(unsigned int node, struct vamdgpu_device *dev,
+				enum vamdgpu_topo_kind kind, unsigned int index,
+				char *buf)
 {
 	switch (kind) {
 	case VAMDGPU_TOPO_MEM_BANK:
-		return vamdgpu_bank_properties(node, buf);
+		return vamdgpu_bank_properties(dev, buf);
 	case VAMDGPU_TOPO_CACHE:
 		return vamdgpu_cache_properties(node, index, buf);
 	case VAMDGPU_TOPO_IO_LINK:
 		return vamdgpu_link_properties(node, index, buf);
 	default:
-		return node ? vamdgpu_gpu_properties(node, buf) :
+		return node ? vamdgpu_gpu_properties(node, dev, buf) :
 			      vamdgpu_cpu_properties(buf);
 	}
 }
