@@ -6,6 +6,8 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -21,6 +23,88 @@ static struct fake_gpu *gpu_by_id(struct fake *fake, uint32_t gpu_id)
 	return NULL;
 }
 
+static struct fake_file *find_file(struct fake *fake, const char *path)
+{
+	for (unsigned int i = 0; i < FAKE_MAX_FILES; i++)
+		if (fake->files[i].text && !strcmp(fake->files[i].path, path))
+			return &fake->files[i];
+	return NULL;
+}
+
+void fake_set_file(struct fake *fake, const char *path, const char *text)
+{
+	struct fake_file *file = find_file(fake, path);
+
+	for (unsigned int i = 0; !file && i < FAKE_MAX_FILES; i++)
+		if (!fake->files[i].text)
+			file = &fake->files[i];
+	assert_non_null(file);
+	file->path = path;
+	file->text = text;
+}
+
+void fake_set_pages(struct fake *fake, uintptr_t va, const char *kinds)
+{
+	fake->pages_va = va;
+	fake->npages = strlen(kinds);
+	assert_true(fake->npages <= FAKE_MAX_PAGES);
+	for (size_t i = 0; i < fake->npages; i++) {
+		/* Soft-dirty and file bits are not to be minded. */
+		uint64_t other = i % 2 ? 1ull << 55 | 1ull << 61 : 0;
+
+		fake->pagemap[i] = other;
+		fake->core[i] = (unsigned char)(i % 2 ? 0xfe : 0);
+		if (kinds[i] == 's')
+			fake->pagemap[i] |= 1ull << 63;
+		if (kinds[i] == 'v' || kinds[i] == 'w')
+			fake->pagemap[i] |= 1ull << 62;
+		fake->core[i] |= kinds[i] == 's' || kinds[i] == 'v';
+	}
+}
+
+void fake_tell(struct fake *fake, unsigned int gpu, const char *text)
+{
+	size_t len = strlen(text);
+
+	assert_int_equal(write(fake->gpus[gpu].smi, text, len), len);
+}
+
+static ssize_t fake_pread(void *ctx, int fd, void *buf, size_t len, uint64_t offset)
+{
+	struct fake *fake = ctx;
+	const char *from;
+	size_t have;
+
+	if (fd == FAKE_FD_PAGEMAP) {
+		offset -= fake->pages_va / fake->page * 8;
+		from = (const char *)fake->pagemap;
+		have = fake->npages * 8;
+	} else {
+		assert_in_range(fd, FAKE_FD_FILE, FAKE_FD_FILE + FAKE_MAX_FILES - 1);
+		from = fake->files[fd - FAKE_FD_FILE].text;
+		have = strlen(from);
+		if (fake->pread_max && len > fake->pread_max)
+			len = fake->pread_max;
+	}
+	if (offset >= have)
+		return 0;
+	if (len > have - offset)
+		len = have - offset;
+	memcpy(buf, from + offset, len);
+	return (ssize_t)len;
+}
+
+static int fake_mincore(void *ctx, uintptr_t start, size_t len, unsigned char *vec)
+{
+	struct fake *fake = ctx;
+	size_t first = (start - fake->pages_va) / fake->page;
+
+	if (start < fake->pages_va || first + len / fake->page > fake->npages)
+		return -ENOMEM;
+	memcpy(vec, fake->core + first, len / fake->page);
+	return 0;
+}
+
 static int fake_open_file(void *ctx, const char *path, int flags)
 {
 	struct fake *fake = ctx;
@@ -32,6 +116,14 @@ static int fake_open_file(void *ctx, const char *path, int flags)
 			return fake->kfd_error;
 		fake->open_files++;
 		return FAKE_FD_KFD;
+	}
+	if (!strcmp(path, "/proc/self/pagemap") && !fake->no_pagemap) {
+		__atomic_add_fetch(&fake->open_files, 1, __ATOMIC_RELAXED);
+		return FAKE_FD_PAGEMAP;
+	}
+	if (find_file(fake, path)) {
+		__atomic_add_fetch(&fake->open_files, 1, __ATOMIC_RELAXED);
+		return FAKE_FD_FILE + (int)(find_file(fake, path) - fake->files);
 	}
 	if (sscanf(path, "/dev/dri/renderD%u", &minor) != 1)
 		return -ENOENT;
@@ -50,8 +142,9 @@ static void fake_close_file(void *ctx, int fd)
 {
 	struct fake *fake = ctx;
 
-	assert_true(fd == FAKE_FD_KFD || (fd >= FAKE_FD_RENDER && fd < FAKE_FD_DRM));
-	fake->open_files--;
+	assert_true(fd == FAKE_FD_KFD || (fd >= FAKE_FD_RENDER && fd < FAKE_FD_DRM) ||
+		    (fd >= FAKE_FD_FILE && fd <= FAKE_FD_PAGEMAP));
+	__atomic_sub_fetch(&fake->open_files, 1, __ATOMIC_RELAXED);
 }
 
 static int fake_acquire(struct fake *fake, const struct kfd_acquire_vm_args *args)
@@ -116,6 +209,8 @@ static int fake_svm(struct fake *fake, size_t len, struct kfd_svm_args *args)
 		return -EINVAL;
 	if (n < fake->nsvm_results && fake->svm_results[n])
 		return fake->svm_results[n];
+	if (fake->on_svm)
+		return fake->on_svm(fake, args);
 	/* Tests of threads look at results, not here. */
 	if (!n || fake->nsvm_results) {
 		fake->svm_len = len;
@@ -124,6 +219,23 @@ static int fake_svm(struct fake *fake, size_t len, struct kfd_svm_args *args)
 	}
 	for (uint32_t i = 0; args->op == KFD_SVM_OP_GET_ATTR && i < args->nattr; i++)
 		fake_answer(fake, &args->attrs[i]);
+	return 0;
+}
+
+/* A stream that gives what there is in pieces of any size, as the driver's does. */
+static int fake_smi(struct fake *fake, struct kfd_smi_args *args)
+{
+	struct fake_gpu *gpu = gpu_by_id(fake, args->gpu_id);
+	int fds[2];
+
+	assert_non_null(gpu);
+	if (gpu->smi_error)
+		return gpu->smi_error;
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, fds), 0);
+	if (gpu->smi)
+		close(gpu->smi);
+	gpu->smi = fds[0];
+	args->fd = (uint32_t)fds[1];
 	return 0;
 }
 
@@ -146,6 +258,8 @@ static int fake_ioctl(void *ctx, int fd, unsigned long request, void *arg)
 		return fake_acquire(fake, arg);
 	case KFD_SVM_IOC_XNACK:
 		return fake_xnack(fake, arg);
+	case KFD_IOC_SMI_EVENTS:
+		return fake_smi(fake, arg);
 	}
 	return -ENOTTY;
 }
@@ -167,6 +281,8 @@ static ssize_t fake_read_file(void *ctx, const char *path, char *buf, size_t len
 	unsigned int node;
 	char file[64];
 
+	if (find_file(fake, path))
+		return snprintf(buf, len, "%s", find_file(fake, path)->text);
 	if (fake->no_topology || sscanf(path, SYS_TOPOLOGY "/nodes/%u/%63s", &node, file) != 2 ||
 	    node > fake->ngpus)
 		return -ENOENT;
@@ -192,6 +308,12 @@ static int fake_stat(void *ctx, const char *path, struct stat *st)
 	memset(st, 0, sizeof(*st));
 	if (!strncmp(path, SYS_TOPOLOGY, strlen(SYS_TOPOLOGY)))
 		return fake->no_topology ? -ENOENT : 0;
+	/* A folder is there if a file in it is. */
+	for (unsigned int i = 0; i < FAKE_MAX_FILES; i++)
+		if (fake->files[i].text && !strncmp(fake->files[i].path, path, strlen(path)))
+			return 0;
+	if (!strncmp(path, SYS_PROC, strlen(SYS_PROC)))
+		return -ENOENT;
 	if (!strcmp(path, "/sys/module/amdgpu"))
 		return fake->amdgpu_module ? 0 : -ENOENT;
 	st->st_gid = 992;
@@ -284,6 +406,8 @@ void fake_init(struct fake *fake)
 		.close = fake_close_file,
 		.ioctl = fake_ioctl,
 		.read_file = fake_read_file,
+		.pread = fake_pread,
+		.mincore = fake_mincore,
 		.stat = fake_stat,
 		.group = fake_group,
 		.in_group = fake_in_group,

@@ -25,6 +25,9 @@ static void calls_are_those_of_the_kernel(void **state)
 	assert_int_equal(KFD_IOC_VERSION, AMDKFD_IOC_GET_VERSION);
 	assert_int_equal(KFD_IOC_APERTURES, AMDKFD_IOC_GET_PROCESS_APERTURES_NEW);
 	assert_int_equal(KFD_IOC_ACQUIRE_VM, AMDKFD_IOC_ACQUIRE_VM);
+	assert_int_equal(KFD_IOC_SMI_EVENTS, AMDKFD_IOC_SMI_EVENTS);
+	SAME(kfd_smi_args, gpu_id, kfd_ioctl_smi_events_args, gpuid);
+	SAME(kfd_smi_args, fd, kfd_ioctl_smi_events_args, anon_fd);
 	SAME(kfd_version_args, major, kfd_ioctl_get_version_args, major_version);
 	SAME(kfd_version_args, minor, kfd_ioctl_get_version_args, minor_version);
 	SAME(kfd_acquire_vm_args, drm_fd, kfd_ioctl_acquire_vm_args, drm_fd);
@@ -39,6 +42,29 @@ static void calls_are_those_of_the_kernel(void **state)
 	     num_of_nodes);
 }
 
+/* Kinds and bits of events are the driver's. */
+static void events_are_those_of_the_kernel(void **state)
+{
+	(void)state;
+	assert_int_equal(KFDSVM_EVENT_VM_FAULT, KFD_SMI_EVENT_VMFAULT);
+	assert_int_equal(KFDSVM_EVENT_MIGRATE_START, KFD_SMI_EVENT_MIGRATE_START);
+	assert_int_equal(KFDSVM_EVENT_MIGRATE_END, KFD_SMI_EVENT_MIGRATE_END);
+	assert_int_equal(KFDSVM_EVENT_FAULT_START, KFD_SMI_EVENT_PAGE_FAULT_START);
+	assert_int_equal(KFDSVM_EVENT_FAULT_END, KFD_SMI_EVENT_PAGE_FAULT_END);
+	assert_int_equal(KFDSVM_EVENT_EVICTION, KFD_SMI_EVENT_QUEUE_EVICTION);
+	assert_int_equal(KFDSVM_EVENT_RESTORE, KFD_SMI_EVENT_QUEUE_RESTORE);
+	assert_int_equal(KFDSVM_EVENT_UNMAP, KFD_SMI_EVENT_UNMAP_FROM_GPU);
+	assert_true(KFDSVM_EVENT_BIT(KFDSVM_EVENT_UNMAP) ==
+		    KFD_SMI_EVENT_MASK_FROM_INDEX(KFD_SMI_EVENT_UNMAP_FROM_GPU));
+	assert_int_equal(KFDSVM_MIGRATE_PREFETCH, KFD_MIGRATE_TRIGGER_PREFETCH);
+	assert_int_equal(KFDSVM_MIGRATE_GPU_FAULT, KFD_MIGRATE_TRIGGER_PAGEFAULT_GPU);
+	assert_int_equal(KFDSVM_MIGRATE_CPU_FAULT, KFD_MIGRATE_TRIGGER_PAGEFAULT_CPU);
+	assert_int_equal(KFDSVM_MIGRATE_VRAM_FULL, KFD_MIGRATE_TRIGGER_TTM_EVICTION);
+	assert_int_equal(KFDSVM_EVICTION_SVM, KFD_QUEUE_EVICTION_TRIGGER_SVM);
+	assert_int_equal(KFDSVM_EVICTION_CHECKPOINT_RESTORE, KFD_QUEUE_EVICTION_CRIU_RESTORE);
+	assert_int_equal(KFDSVM_UNMAP_MUNMAP, KFD_SVM_UNMAP_TRIGGER_UNMAP_FROM_CPU);
+}
+
 static void public_structures_keep_their_size(void **state)
 {
 	(void)state;
@@ -51,12 +77,31 @@ static void public_structures_keep_their_size(void **state)
 	assert_int_equal(sizeof(struct kfdsvm_access), 8);
 	assert_int_equal(sizeof(struct kfdsvm_advice), 40);
 	assert_int_equal(sizeof(struct kfdsvm_attributes), 40);
+	assert_int_equal(sizeof(struct kfdsvm_progress), 48);
+	assert_int_equal(sizeof(struct kfdsvm_place), 16);
+	assert_int_equal(sizeof(struct kfdsvm_residency), 64);
+	assert_int_equal(sizeof(struct kfdsvm_counters), 96);
+	assert_int_equal(sizeof(struct kfdsvm_request), 72);
+	assert_int_equal(sizeof(struct kfdsvm_async_options), 16);
+	assert_int_equal(sizeof(struct kfdsvm_completion), 64);
+	assert_int_equal(sizeof(struct kfdsvm_record), 56);
+	assert_int_equal(sizeof(struct kfdsvm_snapshot_options), 24);
+	assert_int_equal(sizeof(struct kfdsvm_event), 80);
+	assert_int_equal(sizeof(struct kfdsvm_events_options), 32);
+	/* The last members, so that none moved. */
+	assert_int_equal(offsetof(struct kfdsvm_residency, places), 56);
+	assert_int_equal(offsetof(struct kfdsvm_counters, restores), 88);
+	assert_int_equal(offsetof(struct kfdsvm_request, result), 64);
+	assert_int_equal(offsetof(struct kfdsvm_completion, page_out_len), 56);
+	assert_int_equal(offsetof(struct kfdsvm_record, result), 48);
+	assert_int_equal(offsetof(struct kfdsvm_event, comm), 64);
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(calls_are_those_of_the_kernel),
+		cmocka_unit_test(events_are_those_of_the_kernel),
 		cmocka_unit_test(public_structures_keep_their_size),
 	};
 

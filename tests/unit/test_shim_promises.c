@@ -3,10 +3,12 @@
 #include "shim_fake.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -75,9 +77,89 @@ static int setup(void **state)
 	return 0;
 }
 
-/* Every call there is, but open and close. */
-static void call_everything(struct kfdsvm *h)
+/* What is opened with a handle, before anybody counts. */
+struct opened {
+	struct kfdsvm *h;
+	struct kfdsvm_async *async;
+	struct kfdsvm_events *events;
+};
+
+static void open_everything(struct opened *o)
 {
+	o->h = fake_open(&fake);
+	assert_int_equal(kfdsvm_async_open(&o->async, o->h, NULL), 0);
+	assert_int_equal(kfdsvm_events_open(&o->events, o->h, NULL), 0);
+}
+
+static void close_everything(struct opened *o)
+{
+	kfdsvm_events_close(o->events);
+	kfdsvm_async_close(o->async);
+	kfdsvm_close(o->h);
+	close(fake.gpus[0].smi);
+}
+
+/* A line that can be understood, one that cannot, and half a line. */
+static void call_events(struct kfdsvm_events *events)
+{
+	const char *line = "7 1 -2 @abc(1234) W";
+	struct kfdsvm_event list[4];
+
+	fake_tell(&fake, 0, "7 1 -2 @abc(1234) W\nwhat\n8 2 -2 @a");
+	assert_int_equal(kfdsvm_events_read(events, list, 4, sizeof(list[0])), 1);
+	fake_tell(&fake, 0, "bc(1234) M\n");
+	assert_int_equal(kfdsvm_events_read(events, list, 4, sizeof(list[0])), 1);
+	kfdsvm_events_fd(events);
+	kfdsvm_events_skipped(events);
+	kfdsvm_event_parse(line, strlen(line), list, sizeof(list[0]));
+	kfdsvm_event_parse(line, 5, list, sizeof(list[0]));
+}
+
+/* The thread's part is counted, too: its completion is waited for. */
+static void call_async(struct kfdsvm_async *async)
+{
+	struct kfdsvm_completion completion;
+	struct pollfd pfd = { .fd = kfdsvm_async_fd(async), .events = POLLIN };
+
+	assert_int_equal(kfdsvm_async_prefetch(async, (void *)0x40000, 8192, 0x1234,
+					       KFDSVM_MEASURE, 1, NULL), 0);
+	while (poll(&pfd, 1, -1) < 0)
+		;
+	assert_int_equal(kfdsvm_async_reap(async, &completion, 1, sizeof(completion)), 1);
+}
+
+static void call_where(struct kfdsvm *h)
+{
+	struct kfdsvm_place places[2];
+	struct kfdsvm_residency residency = {
+		.size = sizeof(residency), .nplaces = 2, .places = places,
+	};
+	struct kfdsvm_progress progress = { .size = sizeof(progress) };
+	struct kfdsvm_counters counters = { .size = sizeof(counters), .gpu_id = 0x1234 };
+	void *va = (void *)0x40000;
+
+	assert_int_equal(kfdsvm_residency(h, va, 8192, &residency, 0, NULL), 0);
+	assert_int_equal(kfdsvm_prefetch_measured(h, va, 8192, 0, 0, &progress, NULL), 0);
+	assert_int_equal(kfdsvm_counters(h, &counters), 0);
+}
+
+static void call_many(struct kfdsvm *h)
+{
+	struct kfdsvm_range range = { 0x40000, 8192 };
+	struct kfdsvm_request request = {
+		.op = KFDSVM_OP_SHARE, .addr = (void *)0x40000, .len = 8192,
+	};
+	struct kfdsvm_record record = { 0 };
+
+	assert_int_equal(kfdsvm_batch(h, &request, 1, sizeof(request), 0), 0);
+	assert_int_equal(kfdsvm_snapshot(h, &range, 1, NULL, &record, 1, sizeof(record)), 1);
+	assert_int_equal(kfdsvm_restore(h, &record, 1, sizeof(record), 0), 0);
+}
+
+/* Every call there is, but open and close. */
+static void call_everything(const struct opened *o)
+{
+	struct kfdsvm *h = o->h;
 	struct kfdsvm_device_info info = { .size = sizeof(info) };
 	struct kfdsvm_why why = { .size = sizeof(why) };
 	struct kfdsvm_access access[2] = { { 0x1234, KFDSVM_ACCESS_MIGRATE } };
@@ -108,42 +190,59 @@ static void call_everything(struct kfdsvm *h)
 	kfdsvm_xnack_get(h);
 	kfdsvm_xnack_set(h, 0);
 	kfdsvm_xnack_why(h, &why);
+	call_where(h);
+	call_many(h);
+	call_async(o->async);
+	call_events(o->events);
+}
+
+static void set_machine(void)
+{
+	fake_set_pages(&fake, 0x40000, "sv");
+	fake_set_file(&fake, SYS_PROC "/4711/counters_4660/page_in", "5\n");
+	fake_set_file(&fake, DEBUG_SVM "/4711/counters", "gpu 4660 faults 1 restores 1\n");
 }
 
 static void no_call_allocates(void **state)
 {
-	struct kfdsvm *h = fake_open(&fake);
+	struct opened o;
 	unsigned long before;
 	void *volatile p;
 
 	(void)state;
+	set_machine();
+	open_everything(&o);
+	/* A sanitizer allocates when a thread begins, which may be after its creation. */
+	call_async(o.async);
 	before = __atomic_load_n(&allocations, __ATOMIC_RELAXED);
 	p = test_malloc(1);
 	test_free(p);
 	/* The counter counts. */
 	assert_true(__atomic_load_n(&allocations, __ATOMIC_RELAXED) > before);
 	before = __atomic_load_n(&allocations, __ATOMIC_RELAXED);
-	call_everything(h);
+	call_everything(&o);
 	fake.xnack_set_error = -EPERM;
-	call_everything(h);
+	call_everything(&o);
 	assert_int_equal(__atomic_load_n(&allocations, __ATOMIC_RELAXED), before);
-	kfdsvm_close(h);
+	close_everything(&o);
 }
 
 static void no_call_touches_errno(void **state)
 {
-	struct kfdsvm *h;
+	struct opened o;
 
 	(void)state;
 	errno = 1234;
 	/* Of the real machine, whatever it has. */
-	if (!kfdsvm_open(&h, NULL))
-		kfdsvm_close(h);
+	if (!kfdsvm_open(&o.h, NULL))
+		kfdsvm_close(o.h);
 	assert_int_equal(errno, 1234);
-	h = fake_open(&fake);
-	errno = 1234;
-	call_everything(h);
-	kfdsvm_close(h);
+	set_machine();
+	open_everything(&o);
+	assert_int_equal(errno, 1234);
+	call_everything(&o);
+	assert_int_equal(errno, 1234);
+	close_everything(&o);
 	assert_int_equal(errno, 1234);
 }
 

@@ -22,16 +22,23 @@
  *    structure takes what is missing as 0; one that knows a shorter structure
  *    refuses what it does not know with -E2BIG unless it is 0. For results, it
  *    fills in what both know.
+ *  - Arrays of structures come with the size of one entry, @entry_size, to the
+ *    same end: pass sizeof.
  *  - Every call may be made from any thread, at the same time, on the same
- *    handle; only kfdsvm_close() must come last. No call after kfdsvm_open()
- *    allocates memory. Calls that change or query a range need up to 20 KiB of
- *    stack. None of them may be made from a signal handler but
- *    kfdsvm_strerror(), kfdsvm_version() and kfdsvm_reason_text().
- *  - A handle belongs to the process that opened it. In a child after fork()
- *    every call that reaches the kernel returns -ECHILD; kfdsvm_close() frees
- *    what the child has of it, and kfdsvm_open() gives the child its own.
+ *    handle; only the close of an object must come last of its calls, and
+ *    kfdsvm_close() after the close of what was opened with the handle. Only
+ *    calls named _open allocate memory, and only kfdsvm_async_open() makes a
+ *    thread. Calls need up to 24 KiB of stack. None of them may be made from a
+ *    signal handler but kfdsvm_strerror(), kfdsvm_version(), kfdsvm_reason_text()
+ *    and kfdsvm_event_parse(); all of them may be interrupted by signals.
+ *  - A handle belongs to the process that opened it, and so does what was opened
+ *    with it. In a child after fork() every call that reaches the kernel returns
+ *    -ECHILD; the close calls free what the child has of it, and kfdsvm_open()
+ *    gives the child its own.
  *  - What was shared stays shared when the handle is closed: the attributes are
  *    the process's, and die with the mapping (munmap) or with the process.
+ *
+ * Some structures share their name with a call: in C++ write `struct` before it.
  *
  * The library works beside HIP, HSA and libhsakmt in one process, whichever
  * opened first. README.md says how.
@@ -257,6 +264,7 @@ struct kfdsvm_range {
 /* Flags of the calls below. */
 #define KFDSVM_INNER	0x1u	/* only pages that lie wholly inside the range */
 #define KFDSVM_IN_PLACE	0x2u	/* kfdsvm_share(): map where it lives, do not migrate */
+#define KFDSVM_MEASURE	0x4u	/* kfdsvm_async_prefetch(): tell what it achieved */
 
 /*
  * Errors that all calls on ranges share:
@@ -307,6 +315,9 @@ KFDSVM_API int kfdsvm_unshare(struct kfdsvm *handle, const void *addr, size_t le
 			      const uint32_t *gpus, unsigned int ngpus,
 			      unsigned int flags, struct kfdsvm_range *covered);
 
+/** A number that nobody can tell on this machine. */
+#define KFDSVM_UNKNOWN		UINT64_MAX
+
 /* Locations: a gpu id, or one of these. */
 #define KFDSVM_SYSTEM		0u
 #define KFDSVM_UNDEFINED	0xffffffffu
@@ -317,11 +328,47 @@ KFDSVM_API int kfdsvm_unshare(struct kfdsvm *handle, const void *addr, size_t le
  *
  * A driver may leave memory where it is, and upstream's does so silently when
  * VRAM is short or the memory is a file's: 0 does not prove that it moved. Going
- * to KFDSVM_SYSTEM it does.
+ * to KFDSVM_SYSTEM it does. kfdsvm_prefetch_measured() tells what came of it.
  */
 KFDSVM_API int kfdsvm_prefetch(struct kfdsvm *handle, const void *addr, size_t len,
 			       uint32_t location, unsigned int flags,
 			       struct kfdsvm_range *covered);
+
+/**
+ * struct kfdsvm_progress - what a prefetch achieved
+ * @size: sizeof(struct kfdsvm_progress), set by the caller
+ * @covered_len: bytes that were asked for, whole pages
+ * @before_len: bytes of them that were at the location before
+ * @after_len: bytes of them that are there now
+ * @page_in_len: bytes that came to VRAM of this process's GPUs during the call
+ * @page_out_len: bytes that left it
+ *
+ * The first three are of the range alone, as of kfdsvm_residency(); bytes that
+ * nobody touched are nowhere before, so @before_len and @after_len may both be
+ * less than @covered_len with everything well. The last two are the driver's
+ * counters of the whole process: what other threads move meanwhile is in them.
+ * Each is KFDSVM_UNKNOWN where it cannot be told.
+ */
+struct kfdsvm_progress {
+	size_t size;
+	uint64_t covered_len;
+	uint64_t before_len;
+	uint64_t after_len;
+	uint64_t page_in_len;
+	uint64_t page_out_len;
+};
+
+/**
+ * As kfdsvm_prefetch(), and look before and after.
+ * @progress: what it achieved; filled in when the driver returned an error, too
+ *
+ * Looking costs two system calls for each 2 MiB, twice.
+ */
+KFDSVM_API int kfdsvm_prefetch_measured(struct kfdsvm *handle, const void *addr,
+					size_t len, uint32_t location,
+					unsigned int flags,
+					struct kfdsvm_progress *progress,
+					struct kfdsvm_range *covered);
 
 /* Kinds of access a GPU has to a range. */
 enum kfdsvm_access_kind {
@@ -410,6 +457,517 @@ struct kfdsvm_attributes {
 KFDSVM_API int kfdsvm_query(struct kfdsvm *handle, const void *addr, size_t len,
 			    struct kfdsvm_attributes *attributes, unsigned int flags,
 			    struct kfdsvm_range *covered);
+
+/* ---- where memory is ---------------------------------------------------- */
+
+/** struct kfdsvm_place - bytes in the VRAM of one GPU, or KFDSVM_UNKNOWN */
+struct kfdsvm_place {
+	uint32_t gpu_id;
+	uint32_t reserved;
+	uint64_t len;
+};
+
+/**
+ * struct kfdsvm_residency - where the pages of a range are
+ * @size: sizeof(struct kfdsvm_residency), set by the caller
+ * @len: bytes looked at: the sum of the next four, if all are known
+ * @system_len: in system memory, as far as the process has it mapped
+ * @vram_len: in the VRAM of GPUs
+ * @swapped_len: in swap
+ * @absent_len: not there: never touched, or pages of a file that this process
+ *	has not touched
+ * @nplaces: in: room in @places; out: entries filled, the usable GPUs in the
+ *	order of kfdsvm_device_info(), as many as there was room for
+ * @reserved: 0
+ * @places: @vram_len by GPU, or NULL
+ *
+ * Nothing is moved, mapped or read in by asking.
+ */
+struct kfdsvm_residency {
+	size_t size;
+	uint64_t len;
+	uint64_t system_len;
+	uint64_t vram_len;
+	uint64_t swapped_len;
+	uint64_t absent_len;
+	uint32_t nplaces;
+	uint32_t reserved;
+	struct kfdsvm_place *places;
+};
+
+/**
+ * Where the pages of a range are at this moment. Only KFDSVM_INNER in @flags.
+ *
+ * Pages of system memory are told from those of VRAM by the process's own page
+ * table (/proc/self/pagemap, mincore), which any kernel and any user has. A page
+ * that is just on its way to or from swap may count as VRAM. VRAM that the CPU
+ * uses like memory (coherent: MI200 and MI300 with XGMI to the CPU) looks like
+ * system memory there: then @system_len and @vram_len are KFDSVM_UNKNOWN, unless
+ * the driver tells.
+ *
+ * Which GPU's VRAM it is follows where only one usable GPU has VRAM; with more
+ * the driver must tell: this repository's does to who may read debugfs (root),
+ * for what has attributes of its own; upstream's does not.
+ *
+ * -EFAULT if part of the range is not mapped; -EOPNOTSUPP without /proc.
+ */
+KFDSVM_API int kfdsvm_residency(struct kfdsvm *handle, const void *addr, size_t len,
+				struct kfdsvm_residency *residency, unsigned int flags,
+				struct kfdsvm_range *covered);
+
+/**
+ * struct kfdsvm_counters - what a process did with one GPU, since it began
+ * @size: sizeof(struct kfdsvm_counters), set by the caller
+ * @gpu_id: of which GPU, set by the caller
+ * @pid: of which process, set by the caller; 0: this one
+ * @faults: GPU faults that were served
+ * @page_in: pages moved to the GPU's VRAM
+ * @page_out: pages moved from it
+ * @vram_len: bytes of its VRAM in use by the process; with upstream's driver and
+ *	memory objects of the runtime, all together
+ * @vram_pages: pages of shared memory that are in its VRAM
+ * @pages_mapped: pages written to the GPU's page table
+ * @invalidations: changes by the CPU that took pages from it
+ * @populates: times that pages were looked up for it
+ * @retries: of them, how often a change came between
+ * @restores: times that queues were restored
+ *
+ * The first four come from sysfs (/sys/class/kfd/kfd/proc), which upstream's
+ * driver has, too; the others from this repository's driver in debugfs, for who
+ * may read that. What is not there is KFDSVM_UNKNOWN. A process is known by its
+ * pid in the initial namespace: in a container all may be unknown.
+ */
+struct kfdsvm_counters {
+	size_t size;
+	uint32_t gpu_id;
+	int32_t pid;
+	uint64_t faults;
+	uint64_t page_in;
+	uint64_t page_out;
+	uint64_t vram_len;
+	uint64_t vram_pages;
+	uint64_t pages_mapped;
+	uint64_t invalidations;
+	uint64_t populates;
+	uint64_t retries;
+	uint64_t restores;
+};
+
+/**
+ * Read the counters of a GPU and a process.
+ *
+ * -EINVAL: @counters->size is not set, or no usable GPU of that id. -ESRCH: the
+ * driver shows no such process; for this process everything is unknown instead.
+ */
+KFDSVM_API int kfdsvm_counters(struct kfdsvm *handle, struct kfdsvm_counters *counters);
+
+/* ---- many ranges in one call -------------------------------------------- */
+
+/** enum kfdsvm_op - what a request asks for */
+enum kfdsvm_op {
+	KFDSVM_OP_SHARE = 1,
+	KFDSVM_OP_UNSHARE = 2,
+	KFDSVM_OP_PREFETCH = 3,
+	KFDSVM_OP_ADVISE = 4,
+};
+
+/**
+ * struct kfdsvm_request - one call of those above, with its result
+ * @op: enum kfdsvm_op
+ * @flags: as for the call
+ * @addr: first byte
+ * @len: bytes
+ * @location: of KFDSVM_OP_PREFETCH, else 0
+ * @ngpus: entries in @gpus
+ * @gpus: of KFDSVM_OP_SHARE and _UNSHARE; NULL: all usable GPUs
+ * @advice: of KFDSVM_OP_ADVISE, else NULL
+ * @covered: filled in: the pages
+ * @result: filled in: 0, or what the call would have returned; -ECANCELED: not
+ *	tried
+ * @reserved: 0
+ */
+struct kfdsvm_request {
+	uint32_t op;
+	uint32_t flags;
+	const void *addr;
+	size_t len;
+	uint32_t location;
+	uint32_t ngpus;
+	const uint32_t *gpus;
+	const struct kfdsvm_advice *advice;
+	struct kfdsvm_range covered;
+	int32_t result;
+	uint32_t reserved;
+};
+
+#define KFDSVM_BATCH_STOP	0x1u	/* try nothing more after the first failure */
+
+/**
+ * Do many things, in order.
+ * @requests: what to do; results are written there
+ * @nrequests: how many
+ * @entry_size: sizeof(struct kfdsvm_request)
+ * @flags: KFDSVM_BATCH_STOP
+ *
+ * Requests are independent: one that fails undoes nothing and, without
+ * KFDSVM_BATCH_STOP, stops nothing. The kernel has no such call; it is asked once
+ * for each request.
+ *
+ * Returns how many have failed or were not tried, at most INT_MAX; -EINVAL bad
+ * flags or entry size, -ECHILD after fork: nothing was tried, no result written.
+ * An entry that is wrong has its result in the entry.
+ */
+KFDSVM_API int kfdsvm_batch(struct kfdsvm *handle, struct kfdsvm_request *requests,
+			    size_t nrequests, size_t entry_size, unsigned int flags);
+
+/* ---- prefetch without waiting ------------------------------------------- */
+
+struct kfdsvm_async;
+
+/**
+ * struct kfdsvm_async_options - how to prefetch without waiting
+ * @size: sizeof(struct kfdsvm_async_options)
+ * @depth: requests that fit: made and not yet reaped; 0: 64; at most 65536
+ * @flags: 0
+ */
+struct kfdsvm_async_options {
+	size_t size;
+	uint32_t depth;
+	uint32_t flags;
+};
+
+/**
+ * Make a ring of requests and the thread that works on them.
+ * @async: the new ring; NULL on failure
+ * @options: or NULL for the defaults
+ *
+ * All memory, the descriptor and the thread are made here; the calls below
+ * allocate nothing. The thread has all signals blocked and ends in
+ * kfdsvm_async_close(). A process may have any number of rings; the requests of
+ * one are done in order, one at a time.
+ *
+ * Errors: -EINVAL, -E2BIG bad options; -ENOMEM; -EMFILE; -EAGAIN no more threads;
+ * what a range call would return on this handle.
+ */
+KFDSVM_API int kfdsvm_async_open(struct kfdsvm_async **async, struct kfdsvm *handle,
+				 const struct kfdsvm_async_options *options);
+
+/**
+ * Give up what has not begun, wait for the request that has, and free the ring
+ * with its descriptor. NULL is fine. In a child after fork() nothing is waited
+ * for: the thread is the parent's.
+ */
+KFDSVM_API void kfdsvm_async_close(struct kfdsvm_async *async);
+
+/**
+ * A descriptor that polls as readable (POLLIN) while a completion waits for
+ * kfdsvm_async_reap(). It is an eventfd; do not read or close it. It is the
+ * ring's, until that is closed.
+ */
+KFDSVM_API int kfdsvm_async_fd(const struct kfdsvm_async *async);
+
+/**
+ * As kfdsvm_prefetch(), without waiting.
+ * @cookie: comes back with the completion
+ * @flags: KFDSVM_INNER, KFDSVM_MEASURE
+ *
+ * What is wrong with the parameters is told at once; then there is no
+ * completion. The memory may be used meanwhile. If it is unmapped before the
+ * request is done, the completion says -EFAULT.
+ *
+ * -ENOBUFS: the ring is full; reap first.
+ */
+KFDSVM_API int kfdsvm_async_prefetch(struct kfdsvm_async *async, const void *addr,
+				     size_t len, uint32_t location, unsigned int flags,
+				     uint64_t cookie, struct kfdsvm_range *covered);
+
+/**
+ * struct kfdsvm_completion - a prefetch that is done
+ * @cookie: of kfdsvm_async_prefetch()
+ * @result: what kfdsvm_prefetch() would have returned
+ * @location: gpu id or KFDSVM_SYSTEM, as asked for
+ * @covered: the pages
+ * @before_len: as in struct kfdsvm_progress, with KFDSVM_MEASURE, else
+ *	KFDSVM_UNKNOWN; so are the next three
+ * @after_len: bytes of the range that are at the location now
+ * @page_in_len: bytes that came to VRAM meanwhile
+ * @page_out_len: bytes that left it
+ */
+struct kfdsvm_completion {
+	uint64_t cookie;
+	int32_t result;
+	uint32_t location;
+	struct kfdsvm_range covered;
+	uint64_t before_len;
+	uint64_t after_len;
+	uint64_t page_in_len;
+	uint64_t page_out_len;
+};
+
+/**
+ * Take completions from the ring, oldest first. Never waits.
+ * @completions: filled in
+ * @n: room
+ * @entry_size: sizeof(struct kfdsvm_completion)
+ *
+ * Returns how many, 0 if none is there; -EINVAL.
+ */
+KFDSVM_API int kfdsvm_async_reap(struct kfdsvm_async *async,
+				 struct kfdsvm_completion *completions, unsigned int n,
+				 size_t entry_size);
+
+/* ---- save and restore --------------------------------------------------- */
+
+/**
+ * struct kfdsvm_record - attributes of pages that have all of them in common
+ * @start: address of the first byte, page aligned
+ * @len: bytes, whole pages
+ * @preferred: preferred location
+ * @prefetched: where it was last sent
+ * @flags: KFDSVM_HOST_ACCESS ...
+ * @granularity_lg2: pages moved together, as a power of 2
+ * @access: bit i: usable GPU number i has KFDSVM_ACCESS_MIGRATE
+ * @in_place: bit i: it has KFDSVM_ACCESS_IN_PLACE
+ * @result: kfdsvm_restore(): 0 or what failed; else 0
+ * @reserved: 0
+ *
+ * GPUs are counted in the order of kfdsvm_device_info(), without those that are
+ * not usable. So a record means the same to a process that uses the same GPUs of
+ * the same machine; it holds no pointer and may be stored in a file.
+ */
+struct kfdsvm_record {
+	uint64_t start;
+	uint64_t len;
+	uint32_t preferred;
+	uint32_t prefetched;
+	uint32_t flags;
+	uint32_t granularity_lg2;
+	uint64_t access;
+	uint64_t in_place;
+	int32_t result;
+	uint32_t reserved;
+};
+
+/**
+ * struct kfdsvm_snapshot_options - how to look
+ * @size: sizeof(struct kfdsvm_snapshot_options)
+ * @step_len: bytes that are asked about together, a multiple of the page size;
+ *	0: a page. Attributes that differ within a step come out as kfdsvm_query()
+ *	has them.
+ * @flags: 0
+ * @reserved: 0
+ */
+struct kfdsvm_snapshot_options {
+	size_t size;
+	size_t step_len;
+	uint32_t flags;
+	uint32_t reserved;
+};
+
+/**
+ * Save the attributes of ranges.
+ * @ranges: which; page aligned, such as a call above said it covered
+ * @nranges: how many
+ * @options: or NULL for the defaults
+ * @records: filled in; NULL with @nrecords 0 to count
+ * @nrecords: room
+ * @entry_size: sizeof(struct kfdsvm_record)
+ *
+ * The driver tells what holds for all of a range, not where it changes, so it is
+ * asked once for each step: about a million calls a second. Neighbours that
+ * say the same become one record. Pages that were never shared or advised have
+ * records, too, that say the defaults.
+ *
+ * Returns how many records there are: more than @nrecords if there was not room
+ * for all, then the first @nrecords are filled in. -EFAULT: part of a range is
+ * not mapped. -EOVERFLOW: more than 64 usable GPUs, or more records than INT_MAX.
+ * The attributes should not be changed meanwhile.
+ */
+KFDSVM_API int kfdsvm_snapshot(struct kfdsvm *handle, const struct kfdsvm_range *ranges,
+			       size_t nranges,
+			       const struct kfdsvm_snapshot_options *options,
+			       struct kfdsvm_record *records, size_t nrecords,
+			       size_t entry_size);
+
+#define KFDSVM_RESTORE_PREFETCH	0x1u	/* move memory to where it was last sent, too */
+
+/**
+ * Set ranges to what their records say.
+ * @records: of kfdsvm_snapshot(); the results are written there
+ * @nrecords: how many
+ * @entry_size: sizeof(struct kfdsvm_record)
+ * @flags: KFDSVM_RESTORE_PREFETCH
+ *
+ * Everything a record says is set, so what was set since is gone: access that
+ * was given is taken away. The memory has to be mapped at the same addresses.
+ *
+ * Returns how many records have failed; -EINVAL bad flags or entry size, -ECHILD
+ * after fork: nothing was tried.
+ */
+KFDSVM_API int kfdsvm_restore(struct kfdsvm *handle, struct kfdsvm_record *records,
+			      size_t nrecords, size_t entry_size, unsigned int flags);
+
+/* ---- events ------------------------------------------------------------- */
+
+/**
+ * enum kfdsvm_event_kind - what happened
+ *
+ * The numbers are the driver's. Kinds that this library does not know are not
+ * delivered.
+ */
+enum kfdsvm_event_kind {
+	KFDSVM_EVENT_VM_FAULT = 1,	/* an access failed for good: @pid, @comm */
+	KFDSVM_EVENT_MIGRATE_START = 5,	/* @addr, @len, @from, @to, @trigger ... */
+	KFDSVM_EVENT_MIGRATE_END = 6,	/* the same, and @error where the driver says it */
+	KFDSVM_EVENT_FAULT_START = 7,	/* @addr, @gpu_id, KFDSVM_EVENT_WRITE */
+	KFDSVM_EVENT_FAULT_END = 8,	/* @addr, @gpu_id, KFDSVM_EVENT_MIGRATED */
+	KFDSVM_EVENT_EVICTION = 9,	/* queues were stopped: @gpu_id, @trigger */
+	KFDSVM_EVENT_RESTORE = 10,	/* queues go on: @gpu_id, KFDSVM_EVENT_RESCHEDULED */
+	KFDSVM_EVENT_UNMAP = 11,	/* pages were taken from a GPU: @addr, @len, @gpu_id */
+};
+
+/** Bit of a kind in struct kfdsvm_events_options. */
+#define KFDSVM_EVENT_BIT(kind)	(1ULL << ((kind) - 1))
+#define KFDSVM_EVENTS_ALL	(KFDSVM_EVENT_BIT(KFDSVM_EVENT_VM_FAULT) | \
+				 0x7fULL << (KFDSVM_EVENT_MIGRATE_START - 1))
+
+/* @trigger of MIGRATE_START and _END */
+#define KFDSVM_MIGRATE_PREFETCH		0u
+#define KFDSVM_MIGRATE_GPU_FAULT	1u
+#define KFDSVM_MIGRATE_CPU_FAULT	2u
+#define KFDSVM_MIGRATE_VRAM_FULL	3u
+/* @trigger of EVICTION */
+#define KFDSVM_EVICTION_SVM		0u	/* the CPU changed shared memory */
+#define KFDSVM_EVICTION_USERPTR		1u
+#define KFDSVM_EVICTION_VRAM_FULL	2u
+#define KFDSVM_EVICTION_SUSPEND		3u
+#define KFDSVM_EVICTION_CHECKPOINT	4u
+#define KFDSVM_EVICTION_CHECKPOINT_RESTORE 5u
+/* @trigger of UNMAP */
+#define KFDSVM_UNMAP_CPU_CHANGE		0u
+#define KFDSVM_UNMAP_MIGRATION		1u
+#define KFDSVM_UNMAP_MUNMAP		2u
+
+/* Flags of an event. */
+#define KFDSVM_EVENT_WRITE		0x1u	/* FAULT_START: the access is a write */
+#define KFDSVM_EVENT_MIGRATED		0x2u	/* FAULT_END: the page moved for it */
+#define KFDSVM_EVENT_RESCHEDULED	0x4u	/* RESTORE: failed, is tried again */
+#define KFDSVM_EVENT_HAS_ERROR		0x8u	/* MIGRATE_END: @error is known */
+
+/**
+ * struct kfdsvm_event - an event; what its kind does not have is 0
+ * @time_ns: CLOCK_BOOTTIME when it happened; 0 for VM_FAULT, which has none
+ * @addr: first byte
+ * @len: bytes
+ * @kind: enum kfdsvm_event_kind
+ * @flags: KFDSVM_EVENT_WRITE ...
+ * @pid: process, in the initial pid namespace
+ * @gpu_id: the GPU that faulted, was stopped or lost pages; for migrations and
+ *	VM_FAULT the one that told
+ * @from: where memory was: gpu id or KFDSVM_SYSTEM
+ * @to: where it goes
+ * @prefetch: MIGRATE_START: where the range was last sent
+ * @preferred: MIGRATE_START: preferred location of the range
+ * @trigger: why, see above; newer drivers may have more
+ * @error: MIGRATE_END: 0 or the driver's -errno
+ * @comm: VM_FAULT: name of the process
+ */
+struct kfdsvm_event {
+	uint64_t time_ns;
+	uint64_t addr;
+	uint64_t len;
+	uint32_t kind;
+	uint32_t flags;
+	int32_t pid;
+	uint32_t gpu_id;
+	uint32_t from;
+	uint32_t to;
+	uint32_t prefetch;
+	uint32_t preferred;
+	uint32_t trigger;
+	int32_t error;
+	char comm[16];
+};
+
+struct kfdsvm_events;
+
+#define KFDSVM_EVENTS_ALL_PROCESSES	0x1u	/* needs CAP_SYS_ADMIN, else only one's own */
+
+/**
+ * struct kfdsvm_events_options - what to hear of
+ * @size: sizeof(struct kfdsvm_events_options)
+ * @kinds: KFDSVM_EVENT_BIT() of each; 0: KFDSVM_EVENTS_ALL
+ * @flags: KFDSVM_EVENTS_ALL_PROCESSES
+ * @ngpus: entries in @gpus
+ * @gpus: GPUs to hear of; NULL: all usable ones
+ */
+struct kfdsvm_events_options {
+	size_t size;
+	uint64_t kinds;
+	uint32_t flags;
+	uint32_t ngpus;
+	const uint32_t *gpus;
+};
+
+/**
+ * Begin to listen.
+ * @events: the new listener; NULL on failure
+ * @options: or NULL for the defaults
+ *
+ * Takes two descriptors and one for each GPU.
+ *
+ * The driver keeps little (1 KiB for each GPU and listener) and drops what does
+ * not fit without a word: read often, or ask for few kinds. This repository's
+ * driver never drops an END whose START was delivered; upstream's may.
+ *
+ * Errors: -EOPNOTSUPP the driver has no events; -EINVAL, -E2BIG bad options;
+ * -ENOMEM; -EMFILE; what a range call would return on this handle.
+ */
+KFDSVM_API int kfdsvm_events_open(struct kfdsvm_events **events, struct kfdsvm *handle,
+				  const struct kfdsvm_events_options *options);
+
+/** Stop listening. NULL is fine. */
+KFDSVM_API void kfdsvm_events_close(struct kfdsvm_events *events);
+
+/**
+ * A descriptor that polls as readable (POLLIN) while kfdsvm_events_read() has
+ * something to give. It is the listener's, until that is closed; only for poll,
+ * select and epoll.
+ */
+KFDSVM_API int kfdsvm_events_fd(const struct kfdsvm_events *events);
+
+/**
+ * Take events. Never waits.
+ * @list: filled in
+ * @n: room
+ * @entry_size: sizeof(struct kfdsvm_event)
+ *
+ * Events of one GPU come in order, those of several GPUs are not sorted by time.
+ * A migration between two GPUs that are both listened to is told once. Lines that
+ * cannot be understood are left out and counted, see kfdsvm_events_skipped().
+ *
+ * Returns how many, 0 if there is none; -EINVAL; -ECHILD in a child after fork;
+ * an error of the driver.
+ */
+KFDSVM_API int kfdsvm_events_read(struct kfdsvm_events *events, struct kfdsvm_event *list,
+				  unsigned int n, size_t entry_size);
+
+/** How many lines of the driver could not be understood so far. */
+KFDSVM_API uint64_t kfdsvm_events_skipped(const struct kfdsvm_events *events);
+
+/**
+ * Take apart one line as the driver writes it, for who has a descriptor of his
+ * own (AMDKFD_IOC_SMI_EVENTS).
+ * @text: the line; its end is at @len or at the first newline
+ * @len: bytes
+ * @event: filled in; @gpu_id of migrations and VM_FAULT is 0
+ * @entry_size: sizeof(struct kfdsvm_event)
+ *
+ * Returns 0; -EBADMSG: not such a line; -EINVAL. Any bytes will do: nothing
+ * outside of @text is looked at. May be called from a signal handler.
+ */
+KFDSVM_API int kfdsvm_event_parse(const char *text, size_t len,
+				  struct kfdsvm_event *event, size_t entry_size);
 
 /* ---- XNACK -------------------------------------------------------------- */
 

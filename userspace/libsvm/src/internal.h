@@ -2,7 +2,8 @@
 /*
  * What the files of libkfdsvm share. A handle does not change after
  * kfdsvm_open() has returned it, which is what makes calls on it thread-safe;
- * the only mutable state of the library is the table of DRM devices (drm.c).
+ * what does change has a lock of its own: the table of DRM devices (drm.c),
+ * rings (async.c) and listeners (events.c).
  */
 #ifndef KFDSVM_INTERNAL_H
 #define KFDSVM_INTERNAL_H
@@ -18,6 +19,8 @@
 
 #define DEV_KFD			"/dev/kfd"
 #define SYS_TOPOLOGY		"/sys/devices/virtual/kfd/kfd/topology"
+#define SYS_PROC		"/sys/devices/virtual/kfd/kfd/proc"
+#define DEBUG_SVM		"/sys/kernel/debug/kfd_svm"
 #define KFDSVM_MAX_NODES	4096u
 /* The most attributes one call carries, so the most GPUs too. */
 #define KFDSVM_MAX_GPUS		1024u
@@ -38,6 +41,8 @@ enum kfdsvm_thunk {
  * @open: as open(2) with O_CLOEXEC
  * @ioctl: once; the caller retries
  * @read_file: all of a file, at most @len - 1 bytes and a final 0; bytes read
+ * @pread: as pread(2)
+ * @mincore: as mincore(2)
  * @stat: as stat(2)
  * @group: name of a group, or its number as text
  * @in_group: 1: the process is in it; 0: nor is the user in the group database;
@@ -53,6 +58,8 @@ struct kfdsvm_sys {
 	void (*close)(void *ctx, int fd);
 	int (*ioctl)(void *ctx, int fd, unsigned long request, void *arg);
 	ssize_t (*read_file)(void *ctx, const char *path, char *buf, size_t len);
+	ssize_t (*pread)(void *ctx, int fd, void *buf, size_t len, uint64_t offset);
+	int (*mincore)(void *ctx, uintptr_t start, size_t len, unsigned char *vec);
 	int (*stat)(void *ctx, const char *path, struct stat *st);
 	void (*group)(void *ctx, gid_t gid, char *buf, size_t len);
 	int (*in_group)(void *ctx, gid_t gid);
@@ -67,9 +74,18 @@ struct kfdsvm_sys {
 
 extern const struct kfdsvm_sys kfdsvm_sys_real;
 
+/* Whether shared memory can live in a GPU's VRAM, as far as it can be known. */
+enum kfdsvm_migration {
+	KFDSVM_MIGRATION_UNKNOWN,	/* it may; the CPU faults on it */
+	KFDSVM_MIGRATION_NONE,
+	KFDSVM_MIGRATION_PRIVATE,	/* the CPU faults on it */
+	KFDSVM_MIGRATION_COHERENT,	/* the CPU uses it like system memory */
+};
+
 struct kfdsvm_device {
 	struct kfdsvm_device_info info;
 	struct kfdsvm_why why;
+	enum kfdsvm_migration migration;
 };
 
 /**
@@ -121,12 +137,29 @@ void kfdsvm_why_permission(struct kfdsvm_why *why, const struct kfdsvm_sys *sys,
 			   enum kfdsvm_reason reason, int error, const char *path);
 void kfdsvm_why_no_kfd(struct kfdsvm_why *why, const struct kfdsvm_sys *sys);
 
+/* counters.c: bytes that moved to and from the VRAM of all GPUs, or KFDSVM_UNKNOWN. */
+void kfdsvm_moved(const struct kfdsvm *h, uint64_t *in, uint64_t *out);
+
+/*
+ * residency.c. look: where @range is; the caller has set places[].gpu_id. Measured:
+ * a prefetch of whole pages, looked at before and after.
+ */
+int kfdsvm_look(const struct kfdsvm *h, const struct kfdsvm_range *range,
+		struct kfdsvm_residency *r);
+void kfdsvm_find_migration(struct kfdsvm *h);
+
+/* event_parse.c; @page: bytes of a page. Does not touch gpu_id where the line has none. */
+int kfdsvm_parse_event(const char *text, size_t len, size_t page, struct kfdsvm_event *event);
+
 /*
  * Structures sized by the caller. take: copy in, missing members as 0; -E2BIG if
  * the caller says something this library does not know. give: copy out what
- * both know, but for the size itself.
+ * both know, but for the size itself. The second pair is for entries of arrays,
+ * which have no member for their size.
  */
 int kfdsvm_take(void *to, size_t known, const void *from);
 int kfdsvm_give(void *to, const void *from, size_t known);
+int kfdsvm_take_entry(void *to, size_t known, const void *from, size_t size);
+void kfdsvm_give_entry(void *to, size_t size, const void *from, size_t known);
 
 #endif

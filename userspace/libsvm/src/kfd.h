@@ -39,8 +39,14 @@ struct kfd_apertures_args {
 	__u32 pad;
 };
 
+struct kfd_smi_args {
+	__u32 gpu_id;
+	__u32 fd;
+};
+
 #define KFD_IOC_VERSION		_IOR('K', 0x01, struct kfd_version_args)
 #define KFD_IOC_APERTURES	_IOWR('K', 0x14, struct kfd_apertures_args)
 #define KFD_IOC_ACQUIRE_VM	_IOW('K', 0x15, struct kfd_acquire_vm_args)
+#define KFD_IOC_SMI_EVENTS	_IOWR('K', 0x1f, struct kfd_smi_args)
 
 #endif

@@ -140,6 +140,7 @@ static void probe(struct kfdsvm *h, unsigned int ngpus, int topology_error)
 	if (check_kernel(h))
 		return;
 	kfdsvm_acquire_all(h);
+	kfdsvm_find_migration(h);
 	check_gpus(h);
 }
 

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include "drm.h"
@@ -61,6 +62,20 @@ static ssize_t real_read_file(void *ctx, const char *path, char *buf, size_t len
 		return ret;
 	buf[got] = '\0';
 	return (ssize_t)got;
+}
+
+static ssize_t real_pread(void *ctx, int fd, void *buf, size_t len, uint64_t offset)
+{
+	ssize_t n = pread(fd, buf, len, (off_t)offset);
+
+	(void)ctx;
+	return n < 0 ? -errno : n;
+}
+
+static int real_mincore(void *ctx, uintptr_t start, size_t len, unsigned char *vec)
+{
+	(void)ctx;
+	return mincore((void *)start, len, vec) ? -errno : 0;
 }
 
 static int real_stat(void *ctx, const char *path, struct stat *st)
@@ -126,6 +141,8 @@ const struct kfdsvm_sys kfdsvm_sys_real = {
 	.close = real_close,
 	.ioctl = real_ioctl,
 	.read_file = real_read_file,
+	.pread = real_pread,
+	.mincore = real_mincore,
 	.stat = real_stat,
 	.group = real_group,
 	.in_group = real_in_group,

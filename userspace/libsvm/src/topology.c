@@ -15,6 +15,7 @@
 /* A properties file is one page; 64 KiB pages exist, but no such long file. */
 #define PROPERTIES_LEN	8192
 #define CAP_SVM		0x08000000u
+#define CAP_COHERENT	0x10000000u	/* the CPU uses its VRAM like memory */
 
 static ssize_t read_node(const struct kfdsvm_sys *sys, unsigned int node, const char *file,
 			 char *buf, size_t len)
@@ -140,7 +141,11 @@ static void read_gpu(const struct kfdsvm_sys *sys, unsigned int node, uint32_t g
 	info->device_id = (uint32_t)property(buf, "device_id");
 	kfdsvm_gfx_name(info->gfx_version, info->gfx_name, sizeof(info->gfx_name));
 	nbanks = property(buf, "mem_banks_count");
+	if (property(buf, "capability") & CAP_COHERENT)
+		dev->migration = KFDSVM_MIGRATION_COHERENT;
 	info->vram_len = vram_len(sys, node, nbanks, buf, sizeof(buf));
+	if (!info->vram_len)
+		dev->migration = KFDSVM_MIGRATION_NONE;
 }
 
 void kfdsvm_topology_read(const struct kfdsvm_sys *sys, struct kfdsvm *h, unsigned int room)

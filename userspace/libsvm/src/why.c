@@ -89,6 +89,16 @@ const char *kfdsvm_strerror(int error)
 		return "the process already has a GPU queue";
 	case ECHILD:
 		return "the handle belongs to another process; open one after fork";
+	case ESRCH:
+		return "the driver shows no such process";
+	case ENOBUFS:
+		return "the ring is full; reap completions first";
+	case ECANCELED:
+		return "not tried, because something before it failed";
+	case EBADMSG:
+		return "this is not a line of the driver's events";
+	case EOPNOTSUPP:
+		return "the system does not offer this";
 	case EMFILE:
 	case ENFILE:
 		return "too many open files";
