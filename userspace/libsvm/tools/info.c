@@ -4,19 +4,25 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/utsname.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
-#include <kfdsvm.h>
+#include <linux/kfd_svm.h>
 
 #include "command.h"
+#include "info.h"
+#include "output.h"
 
 static void usage(FILE *to)
 {
-	fputs("usage: kfdsvm info\n\n"
-	      "Show the GPUs, whether memory can be shared with them, and if not, why and\n"
-	      "what would help. Sets nothing.\n\n"
-	      "exit status: 0 at least one GPU can share memory, 1 none can, 2 bad usage\n", to);
+	fputs("usage: kfdsvm info [OPTION]...\n\n"
+	      "Show the GPUs, whether memory can be shared with them and if not why, XNACK and\n"
+	      "limits. Sets nothing. kfdsvm doctor looks deeper for causes.\n\n"
+	      "  -j, --json     as JSON\n"
+	      "  -h, --help     this text\n"
+	      "  -V, --version  the version\n\n"
+	      "exit status: 0 at least one GPU can share memory, 1 none can, 2 bad usage, 3\n"
+	      "another error\n", to);
 }
 
 /* The wording of "why" is the library's; here it gets its place. */
@@ -29,41 +35,50 @@ static void print_why(const char *indent, const struct kfdsvm_why *why)
 		printf("%sfix:  %s\n", indent, why->fix);
 }
 
-/* What the running kernel's config says about @name: 'y', 'm', 'n', or '?'. */
-static char kernel_config(const char *name)
+/* Asked of a page of its own, which has nobody's advice. */
+static uint64_t window_len(struct kfdsvm *svm, uint64_t page_len)
 {
-	struct utsname uts;
-	char path[160], line[256], want[64];
-	char found = '?';
-	size_t len;
-	FILE *file;
+	struct kfdsvm_attributes attributes = { .size = sizeof(attributes) };
+	void *page = mmap(NULL, page_len, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
+			  -1, 0);
+	int ret;
 
-	if (uname(&uts))
-		return found;
-	snprintf(path, sizeof(path), "/boot/config-%s", uts.release);
-	file = fopen(path, "re");
-	if (!file)
-		return found;
-	found = 'n';
-	snprintf(want, sizeof(want), "CONFIG_%s=", name);
-	len = strlen(want);
-	while (fgets(line, sizeof(line), file))
-		if (!strncmp(line, want, len))
-			found = line[len];
-	fclose(file);
-	return found;
+	if (page == MAP_FAILED)
+		return 0;
+	ret = kfdsvm_query(svm, page, page_len, &attributes, 0, NULL);
+	munmap(page, page_len);
+	return ret || attributes.granularity_lg2 > 40 ? 0 :
+	       page_len << attributes.granularity_lg2;
 }
 
-static void print_kernel_config(void)
+void info_limits(struct kfdsvm *svm, struct limits *limits)
 {
-	static const char *const names[] = {
-		"HSA_AMD", "HSA_AMD_SVM", "DEVICE_PRIVATE", "HMM_MIRROR",
-	};
+	struct kfdsvm_device_info info = { .size = sizeof(info) };
 
-	printf("      this kernel's configuration:");
-	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
-		printf(" %s=%c", names[i], kernel_config(names[i]));
-	printf("\n");
+	*limits = (struct limits){
+		.page_len = (uint64_t)sysconf(_SC_PAGESIZE),
+		.attributes = KFD_SVM_MAX_NATTR,
+	};
+	limits->window_len = window_len(svm, limits->page_len);
+	limits->memory_len = (uint64_t)sysconf(_SC_PHYS_PAGES) * limits->page_len;
+	for (unsigned int i = 0; i < kfdsvm_device_count(svm); i++)
+		if (!kfdsvm_device_info(svm, i, &info) && info.usable)
+			limits->vram_len += info.vram_len;
+}
+
+static void print_limits(const struct limits *limits)
+{
+	printf("limits: page %" PRIu64 " bytes, ", limits->page_len);
+	if (limits->window_len)
+		printf("%" PRIu64 " KiB move together by default, ", limits->window_len >> 10);
+	printf("%" PRIu64 " attributes in a call\n", limits->attributes);
+	printf("        VRAM %" PRIu64 " MiB of %" PRIu64 " MiB system memory\n",
+	       limits->vram_len >> 20, limits->memory_len >> 20);
+}
+
+static const char *verdict(bool works)
+{
+	return works ? "works" : "does not work";
 }
 
 /* @machine: what is wrong with the machine as a whole; told once, at the end. */
@@ -88,7 +103,7 @@ static void print_gpu(struct kfdsvm *h, unsigned int index, enum kfdsvm_reason m
 	printf(", VRAM %" PRIu64 " MiB\n", info.vram_len >> 20);
 	printf("  can replay faults (XNACK): %s\n",
 	       info.xnack <= KFDSVM_XNACK_PROCESS ? xnack[info.xnack] : "unknown");
-	printf("  SVM:  %s\n", info.usable ? "works" : "does not work");
+	printf("  SVM:  %s\n", verdict(info.usable));
 	if (!info.usable && why.reason != machine)
 		print_why("  ", &why);
 }
@@ -112,57 +127,82 @@ static void print_xnack(struct kfdsvm *h)
 	       mode ? "GPUs can use any memory unshared" : "a process can switch it on");
 }
 
-static int print_all(struct kfdsvm *h)
+static void print_all(struct kfdsvm *h, const struct limits *limits,
+		      const struct kfdsvm_why *why)
 {
-	struct kfdsvm_why why = { .size = sizeof(why) };
+	bool works = why->reason == KFDSVM_REASON_NONE;
 	uint32_t major, minor;
 
 	printf("kfdsvm %s", kfdsvm_version());
 	if (!kfdsvm_kfd_version(h, &major, &minor))
 		printf(", /dev/kfd interface %u.%u", major, minor);
-	printf(", page size %ld\n", sysconf(_SC_PAGESIZE));
-	kfdsvm_why(h, &why);
+	putchar('\n');
 	for (unsigned int i = 0; i < kfdsvm_device_count(h); i++)
-		print_gpu(h, i, why.reason);
-	if (why.reason == KFDSVM_REASON_NONE) {
+		print_gpu(h, i, why->reason);
+	if (works)
 		print_xnack(h);
-		printf("SVM: works\n");
-		return EXIT_WORKS;
+	print_limits(limits);
+	printf("SVM: %s%s%s\n", colour(works ? COLOUR_GOOD : COLOUR_BAD), verdict(works),
+	       colour(COLOUR_NONE));
+	if (!works)
+		print_why("", why);
+}
+
+static int info(bool json)
+{
+	const struct kfdsvm_open_options options = {
+		.size = sizeof(options),
+		.flags = KFDSVM_OPEN_INSPECT,
+	};
+	struct kfdsvm_why why = { .size = sizeof(why) };
+	struct limits limits;
+	struct kfdsvm *h;
+	int ret = kfdsvm_open(&h, &options);
+
+	if (ret) {
+		fprintf(stderr, "kfdsvm info: %s\n", kfdsvm_strerror(ret));
+		return EXIT_ERROR;
 	}
-	printf("SVM: does not work\n");
-	print_why("", &why);
-	if (why.reason == KFDSVM_REASON_KERNEL_NO_SVM || why.reason == KFDSVM_REASON_GPU_NO_SVM)
-		print_kernel_config();
-	return EXIT_NO_SVM;
+	kfdsvm_why(h, &why);
+	info_limits(h, &limits);
+	if (json)
+		info_print_json(h, &limits);
+	else
+		print_all(h, &limits, &why);
+	kfdsvm_close(h);
+	return output_end(why.reason == KFDSVM_REASON_NONE ? EXIT_WORKS : EXIT_NO_SVM);
 }
 
 int command_info(int argc, char **argv)
 {
 	static const struct option long_options[] = {
+		{ "json", no_argument, NULL, 'j' },
 		{ "help", no_argument, NULL, 'h' },
+		{ "version", no_argument, NULL, 'V' },
 		{ 0 },
 	};
-	struct kfdsvm_open_options options = {
-		.size = sizeof(options),
-		.flags = KFDSVM_OPEN_INSPECT,
-	};
-	struct kfdsvm *h;
-	int opt, ret;
+	bool json = false;
+	int opt;
 
-	while ((opt = getopt_long(argc, argv, "h", long_options, NULL)) != -1) {
-		usage(opt == 'h' ? stdout : stderr);
-		return opt == 'h' ? EXIT_WORKS : EXIT_USAGE;
+	while ((opt = getopt_long(argc, argv, "jhV", long_options, NULL)) != -1) {
+		switch (opt) {
+		case 'j':
+			json = true;
+			break;
+		case 'h':
+			usage(stdout);
+			return output_end(EXIT_WORKS);
+		case 'V':
+			printf("kfdsvm %s\n", kfdsvm_version());
+			return output_end(EXIT_WORKS);
+		default:
+			usage(stderr);
+			return EXIT_USAGE;
+		}
 	}
 	if (optind < argc) {
 		usage(stderr);
 		return EXIT_USAGE;
 	}
-	ret = kfdsvm_open(&h, &options);
-	if (ret) {
-		fprintf(stderr, "kfdsvm info: %s\n", kfdsvm_strerror(ret));
-		return EXIT_NO_SVM;
-	}
-	ret = print_all(h);
-	kfdsvm_close(h);
-	return ret;
+	return info(json);
 }

@@ -7,13 +7,21 @@
 #include <kfdsvm.h>
 
 #include "command.h"
+#include "output.h"
 
 static const struct {
 	const char *name;
 	int (*run)(int argc, char **argv);
 	const char *help;
 } commands[] = {
-	{ "info", command_info, "show GPUs, and whether SVM works or why not" },
+	{ "info", command_info, "show GPUs, SVM and XNACK, limits" },
+	{ "doctor", command_doctor, "why SVM does not work here, and what fixes it" },
+	{ "top", command_top, "processes that use SVM, and what moves" },
+	{ "trace", command_trace, "record what happens to a program's shared memory" },
+	{ "report", command_report, "totals and the most expensive memory of a trace" },
+#ifdef KFDSVM_HAVE_RUN
+	{ "run", command_run, "run a program with all of its memory shared" },
+#endif
 };
 
 #define NCOMMANDS (sizeof(commands) / sizeof(commands[0]))
@@ -25,10 +33,14 @@ static void usage(FILE *to)
 	      "Shared virtual memory with AMD GPUs.\n\n", to);
 	for (size_t i = 0; i < NCOMMANDS; i++)
 		fprintf(to, "  %-8s %s\n", commands[i].name, commands[i].help);
-	fputs("\nexit status:\n"
+	fputs("\nkfdsvm COMMAND --help tells about one of them; so does man kfdsvm-COMMAND.\n"
+	      "\nexit status:\n"
 	      "  0  what was asked for works\n"
 	      "  1  SVM does not work here; the output says why\n"
-	      "  2  bad usage\n", to);
+	      "  2  bad usage\n"
+	      "  3  another error\n"
+	      "Commands that run a program exit as the program does, or with 125 if kfdsvm\n"
+	      "fails, 126 if the program cannot be run, 127 if it is not found.\n", to);
 }
 
 int main(int argc, char **argv)
@@ -45,10 +57,10 @@ int main(int argc, char **argv)
 		switch (opt) {
 		case 'h':
 			usage(stdout);
-			return EXIT_WORKS;
+			return output_end(EXIT_WORKS);
 		case 'V':
 			printf("kfdsvm %s\n", kfdsvm_version());
-			return EXIT_WORKS;
+			return output_end(EXIT_WORKS);
 		default:
 			usage(stderr);
 			return EXIT_USAGE;
@@ -58,7 +70,8 @@ int main(int argc, char **argv)
 		if (!strcmp(argv[optind], commands[i].name)) {
 			argc -= optind;
 			argv += optind;
-			optind = 1;
+			/* 0: getopt starts anew, with the command's own rules. */
+			optind = 0;
 			return commands[i].run(argc, argv);
 		}
 	}
