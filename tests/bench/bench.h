@@ -66,6 +66,8 @@ extern const struct kind kinds[NR_KINDS];
 void *map_aligned(size_t len, size_t align, int flags);
 void memory_setup(void);
 void reserve_hugetlb(unsigned int nr);
+void make_4k_in_order(struct memory *m);
+void make_thp(struct memory *m);
 void memory_make(struct memory *m, const struct kind *kind);
 void memory_free(struct memory *m);
 
@@ -87,16 +89,24 @@ struct series {
 	struct hmm_bench_pass last;
 };
 
-double median(const uint64_t *ticks);
-double minimum(const uint64_t *ticks);
 /* All operations take turns, PASSES times, after one pass each that is not counted. */
 void measure(int fd, const struct memory *m, const struct kind *kind, struct series *series,
 	     unsigned int nr);
 
-/* --- table.c: rows and bars */
+/* --- stats.c: of PASSES passes */
+
+double median(const uint64_t *ticks);
+double minimum(const uint64_t *ticks);
+
+/* --- bars.c: what figures are held against */
 
 void bars_load(const char *file, const char *kernel);
+/* The figure of a row; if there is a bar for it, prints that and whether it holds. */
+void bars_figure(const char *row, double figure);
 bool bars_verdict(void);
+
+/* --- table.c: rows */
+
 void table_head(void);
 /* A row of the table: the kernel's passes against ours. */
 void table_row(const struct kind *kind, const char *what, const struct series *kernel,

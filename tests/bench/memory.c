@@ -69,7 +69,7 @@ static void touch(const struct memory *m)
 		*(volatile char *)(m->start + offset) = 1;
 }
 
-static void make_4k_in_order(struct memory *m)
+void make_4k_in_order(struct memory *m)
 {
 	m->start = map_aligned(m->len, BLOCK, 0);
 	advise(m, 0, m->len, MADV_NOHUGEPAGE);
@@ -124,7 +124,7 @@ static void make_4k_spread(struct memory *m)
 	munmap(m->start + len, SPREAD_LEN - len);
 }
 
-static void make_thp(struct memory *m)
+void make_thp(struct memory *m)
 {
 	m->start = map_aligned(m->len, BLOCK, 0);
 	m->huge = true;

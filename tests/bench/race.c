@@ -117,7 +117,7 @@ static void step_discard(char *area)
 	touch_pages(at, 8);
 }
 
-static char *make_thp(void)
+static char *make_thp_area(void)
 {
 	char *area = map_aligned(AREA_LEN, BLOCK, 0);
 
@@ -214,7 +214,7 @@ static const struct mutator mutators[] = {
 	{ "4k: fork and copy", make_small, step_fork },
 	{ "4k: MADV_DONTNEED", make_small, step_discard },
 	{ "4k: mremap", make_for_mremap, step_mremap },
-	{ "THP: split, discard", make_thp, step_thp },
+	{ "THP: split, discard", make_thp_area, step_thp },
 	{ "memfd: punch hole", make_memfd, step_memfd },
 	{ "hugetlb: mprotect, discard", make_hugetlb, step_hugetlb },
 };

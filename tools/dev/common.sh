@@ -8,7 +8,8 @@ LOGS=$BUILD/logs
 KERNELS=(stock-6.12 stock-7.3 debug-7.3)
 MODULES=(hmm_mirror kfd_svm vamdgpu amdgpu)	# load order
 # Loaded only where a run or a line of a suite asks for it.
-TEST_MODULES=(hmm_mirror_test hmm_mirror_bench hmm_mirror_stress hmm_mirror_edu hmm_mirror_devmem)
+TEST_MODULES=(hmm_mirror_test hmm_mirror_bench hmm_mirror_stress hmm_mirror_edu hmm_mirror_devmem
+	kfd_svm_bench)
 JOBS=${JOBS:-$(nproc)}
 
 # Messages go to stderr: stdout belongs to the command that is run.
