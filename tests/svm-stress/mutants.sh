@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
-# Runs in the VM on the debug kernel: shows that the oracle and the stress can fail. Each
+# Runs in the VM with modules of a debug build: shows that the oracle and the stress can fail. Each
 # line breaks one thing in the modules (a parameter that only debug builds have). The oracle
 # must then report in a conformance case, and the stress must go red within the count of
 # operations with which it is green without the mutant, whose run the oracle watches

@@ -358,6 +358,9 @@ bool op_fork(struct worker *w, const struct piece *p)
 	/* All that was mapped for writing is gone from the GPU. */
 	atomic_fetch_add(&w->s->epoch, 1);
 	if (pid > 0 && random_below(w, 4) && gpu_may(w, p->slot, true, false)) {
+		/* What has been read is mapped, and not to be written so. */
+		if (random_below(w, 2))
+			op_gpu_read(w, p);
 		gpu_fill(w, &part, (uint32_t)random_below(w, 1ULL << 32));
 		batch_wait(w);
 	} else if (pid > 0) {

@@ -6,12 +6,14 @@
 MODULE_SOURCES=(Kbuild include mm drivers tests/module)
 MODULE_TREE=/usr/src/kfdsvm	# where the copy is seen inside the root
 
-# modules_key KERNEL DIRS: a folder name; a partial build has a folder of its own.
+# modules_key KERNEL DIRS MUTANTS: a folder name; a partial build and the one with the
+# mutants have folders of their own.
 modules_key()
 {
 	local name=$1
 	is_kernel_name "$name" || name=tree-$(hash_of <<<"$name")
 	[[ -z $2 ]] || name+=+$(tr -cs 'A-Za-z0-9\n' - <<<"$2")
+	((!$3)) || name+=+mutants
 	echo "$name"
 }
 
@@ -48,6 +50,21 @@ copy_sources()
 	in_root -- rsync -aR --delete "${protect[@]}" "${sources[@]}" "$to/"
 }
 
+# mutate_sources TREE: apply tests/mutants/*.patch. What a patch changed is built anew, and
+# once more when a later build leaves the patch out: rsync restores the old times.
+mutate_sources()
+{
+	local tree=$1 patch
+	touch "$tree/.mutated"
+	(cd "$tree" && xargs -r touch -c <.mutated)
+	: >"$tree/.mutated"
+	for patch in "$REPO"/tests/mutants/*.patch; do
+		sed -n 's|^+++ b/||p' "$patch" >>"$tree/.mutated"
+		in_root -- patch -d "$tree" -p1 -s --no-backup-if-mismatch -i "$patch" ||
+			die "mutant ${patch##*/} does not apply any more"
+	done
+}
+
 # compile_modules KERNEL TREE [MAKE_ARGUMENT]...: output with paths of the repository.
 compile_modules()
 {
@@ -79,13 +96,19 @@ is_debug_kernel()
 
 modules_locked()
 {
-	local kernel=$1 dirs=$2 base=$3 log=$3/build.log name file rc start=$SECONDS
+	local kernel=$1 dirs=$2 mutants=$3 base=$4 log=$4/build.log name file rc start=$SECONDS
+	local words=(W=1)
 	mkdir -p "$base"
 	copy_sources "$base/src"
+	[[ -z $dirs ]] || words+=("KFDSVM_DIRS=$dirs")
+	if ((mutants)); then
+		mutate_sources "$base/src"
+		words+=(KFDSVM_DEBUG=1 KFDSVM_TESTS=)
+	fi
 	set +e
 	(
 		set -e
-		compile_modules "$kernel" "$base/src" W=1 ${dirs:+"KFDSVM_DIRS=$dirs"}
+		compile_modules "$kernel" "$base/src" "${words[@]}"
 	) >"$log" 2>&1
 	rc=$?
 	set -e
@@ -111,13 +134,13 @@ modules_locked()
 	say "modules for $kernel: $(cd "$base/ko" && echo *.ko), $((SECONDS - start)) s"
 }
 
-# build_modules KERNEL [DIRS]
+# build_modules KERNEL [DIRS [MUTANTS]]
 build_modules()
 {
 	local key
 	ensure_kernel "$1"
-	key=$(modules_key "$1" "${2:-}")
-	with_lock "modules-$key" modules_locked "$1" "${2:-}" "$BUILD/modules/$key"
+	key=$(modules_key "$1" "${2:-}" "${3:-0}")
+	with_lock "modules-$key" modules_locked "$1" "${2:-}" "${3:-0}" "$BUILD/modules/$key"
 }
 
 cmd_modules()
