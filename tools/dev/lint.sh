@@ -2,7 +2,7 @@
 # shellcheck shell=bash
 # Checks that need no VM.  Each is one result of `./dev test`.
 
-LINTS=(build-stock-6.12 build-stock-7.3 build-debug-7.3 sparse checkpatch kernel-doc layering spdx)
+LINTS=(build-stock-6.12 build-stock-7.3 build-debug-7.3 sparse checkpatch kernel-doc layering spdx package)
 # Debian 13's sparse is too old for the headers of 7.3: it fails on MODULE_LICENSE() and,
 # after an error, gives no warning.
 SPARSE_KERNEL=stock-6.12
@@ -66,6 +66,7 @@ run_lint()
 	checkpatch | kernel-doc) lint_in_root "$1" ;;
 	layering) "$REPO/tools/check-layering" ;;
 	spdx) "$REPO/tools/check-spdx" ;;
+	package) package_lint ;;
 	*) die "no such check: $1 (${LINTS[*]})" ;;
 	esac
 }

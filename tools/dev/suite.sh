@@ -180,9 +180,10 @@ cmd_unit()
 # --- VM tests
 #
 # A line of tests/vm/suites/*.list:  NAME | KERNELS | OPTIONS | COMMAND
-# KERNELS: all, stock, or names.  OPTIONS: words quick, long, icount, nogpu and powerfail (see
-# --power-fail; a boot of its own), and load= xnack= gpus= vram= mem= smp= machine= append=
-# param=MODULE.NAME=VALUE allow=REGEX timeout=SECONDS (of this line).
+# KERNELS: all, stock, or names.  OPTIONS: words quick, long, icount, nogpu, mutants (see
+# tests/mutants) and powerfail (see --power-fail; a boot of its own), and load= xnack= gpus=
+# vram= mem= smp= machine= append= param=MODULE.NAME=VALUE allow=REGEX timeout=SECONDS (of
+# this line).
 
 trim()
 {
@@ -233,6 +234,7 @@ suite_lines()
 			powerfail) boot+=" --power-fail --label $name" ;;
 			icount) boot+=" --icount" ;;
 			nogpu) boot+=" --no-gpu" ;;
+			mutants) boot+=" --mutants" ;;
 			timeout=*) timeout=${word#*=} ;;
 			load=* | xnack=* | gpus=* | vram=* | mem=* | smp=* | machine=* | \
 				append=* | param=* | allow=*)
@@ -339,25 +341,70 @@ boot_name()
 	cut -f1 "$1" | paste -sd ' ' | cut -c1-80
 }
 
-# vm_tests KERNEL MODE: consecutive lines with equal options share a boot.
+# vm_jobs DIR MODE KERNEL...: lines with equal options share a boot, and each boot is a job:
+# DIR/jobs names them in the order to run, DIR/N.lines holds the lines of one.
+vm_jobs()
+{
+	local dir=$1 mode=$2 kernel name timeout boot command n=0
+	local -A job
+	shift 2
+	: >"$dir/jobs"
+	for kernel; do
+		job=()
+		while IFS=$'\t' read -r name timeout boot command; do
+			if [[ -z ${job[$boot]:-} ]]; then
+				job[$boot]=$((++n))
+				printf '%d\t%s\t%s\n' "$n" "$kernel" "$boot" >>"$dir/jobs"
+			fi
+			printf '%s\t%s\t%s\n' "$name" "$timeout" "$command" \
+				>>"$dir/${job[$boot]}.lines"
+		done < <(suite_lines "$kernel" "$mode")
+	done
+}
+
+# Takes the next job off DIR/jobs; fails when there is none.
+next_job()
+{
+	local dir=$1
+	(
+		flock 9
+		[[ -s $dir/jobs ]] || exit 1
+		head -n 1 "$dir/jobs"
+		sed -i 1d "$dir/jobs"
+	) 9>"$dir/jobs.lock"
+}
+
+# vm_worker DIR NUMBER: runs jobs until none is left; what one has to say comes in one piece.
+vm_worker()
+{
+	local dir=$1 number=$2 line n kernel boot
+	results_begin
+	while line=$(next_job "$dir"); do
+		IFS=$'\t' read -r n kernel boot <<<"$line"
+		run_group "$kernel" "$boot" "$dir/$n.lines" >"$dir/$n.out"
+		flock "$dir/out.lock" cat "$dir/$n.out"
+	done
+	results_save "$dir/worker.$number"
+}
+
+# Most tests keep one core busy, so there are as many workers as slots for VMs.  The slowest
+# kernel comes first, so that the last jobs are short ones.
 vm_tests()
 {
-	local kernel=$1 mode=$2 all group name timeout boot command last=
+	local mode=$1 dir workers=${KFDSVM_VMS:-$(nproc)} i pids=()
+	shift
 	mkdir -p "$BUILD/run"
-	all=$(mktemp "$BUILD/run/lines.XXXXXX")
-	group=$all.group
-	suite_lines "$kernel" "$mode" >"$all"
-	: >"$group"
-	while IFS=$'\t' read -r name timeout boot command <&3; do
-		if [[ -s $group && $boot != "$last" ]]; then
-			run_group "$kernel" "$last" "$group"
-			: >"$group"
-		fi
-		last=$boot
-		printf '%s\t%s\t%s\n' "$name" "$timeout" "$command" >>"$group"
-	done 3<"$all"
-	[[ ! -s $group ]] || run_group "$kernel" "$last" "$group"
-	rm -f "$all" "$group"
+	dir=$(mktemp -d "$BUILD/run/jobs.XXXXXX")
+	vm_jobs "$dir" "$mode" $(printf '%s\n' "$@" | sort)
+	for ((i = 1; i <= workers; i++)); do
+		vm_worker "$dir" "$i" &
+		pids+=($!)
+	done
+	for ((i = 1; i <= workers; i++)); do
+		wait "${pids[i - 1]}" || :
+		results_add "$dir/worker.$i"
+	done
+	rm -rf "$dir"
 }
 
 cmd_test()
@@ -384,6 +431,7 @@ cmd_test()
 		lint_all "${lints[@]}"
 	fi
 	! name_matches unit || unit_all
+	package_tests "$mode"
 	test_vm_part
 	say "tests took $((SECONDS - start)) s"
 	results_end
@@ -401,37 +449,12 @@ test_vm_part()
 	fi
 	for kernel in "${needed[@]}"; do
 		build_for_tests "modules for $kernel" build_modules "$kernel" || continue
+		if [[ $(suite_lines "$kernel" "$mode" | cut -f3) == *--mutants* ]]; then
+			build_for_tests "mutants for $kernel" build_modules "$kernel" '' 1 || :
+		fi
 		built+=("$kernel")
 	done
-	if ((${#built[@]} == 1)); then
-		vm_tests "${built[0]}" "$mode"
-	else
-		vm_tests_side_by_side "${built[@]}"
-	fi
-}
-
-# Most tests keep one core busy, so as many VMs run as there are slots. The slowest kernel
-# comes first; what each has to say is shown when it is done.
-vm_tests_side_by_side()
-{
-	local kernel dir
-	mkdir -p "$BUILD/run"
-	dir=$(mktemp -d "$BUILD/run/results.XXXXXX")
-	for kernel in $(printf '%s\n' "$@" | sort); do
-		(
-			results_begin
-			vm_tests "$kernel" "$mode" >"$dir/$kernel.out"
-			results_save "$dir/$kernel.results"
-		) &
-	done
-	for kernel in $(printf '%s\n' "$@" | sort); do
-		wait -n || :
-	done
-	for kernel; do
-		cat "$dir/$kernel.out"
-		results_add "$dir/$kernel.results"
-	done
-	rm -rf "$dir"
+	vm_tests "$mode" "${built[@]}"
 }
 
 build_for_tests()

@@ -92,7 +92,7 @@ vm_defaults()
 	vm_kernel=stock-7.3 vm_gpus='' vm_vram='' vm_xnack=1 vm_mem='' vm_smp=2 vm_append=''
 	vm_timeout=1800 vm_params=() vm_dirs='' vm_build=1 vm_load=1 vm_allow='' vm_leaks=''
 	vm_interactive=0 vm_label='' vm_qemu=() vm_env=() vm_userspace=1 vm_extra=() vm_icount=0 vm_gpu=1
-	vm_machine='' vm_pmem_file='' vm_power_fail=0 vm_may_reset=0
+	vm_machine='' vm_pmem_file='' vm_power_fail=0 vm_may_reset=0 vm_mutants=0
 }
 
 vm_option()
@@ -103,6 +103,7 @@ vm_option()
 	--no-gpu) vm_gpu=0; vm_used=1; return ;;
 	--no-leak-check) vm_leaks=0; vm_used=1; return ;;
 	--power-fail) vm_power_fail=1; vm_used=1; return ;;
+	--mutants) vm_mutants=1; vm_used=1; return ;;
 	--icount) vm_icount=1 vm_smp=1; vm_used=1; return ;;
 	esac
 	(($# > 1)) || die "option $1 needs a value"
@@ -143,17 +144,17 @@ vm_prepare()
 	fi
 	ensure_kernel "$vm_kernel"
 	if ((vm_build)); then
-		((!vm_load)) || build_modules "$vm_kernel" "$vm_dirs"
+		((!vm_load)) || build_modules "$vm_kernel" "$vm_dirs" "$vm_mutants"
 		((!vm_userspace)) || build_userspace_or_old
 	fi
 	vm_local=$(userspace_dir)
-	key=$(modules_key "$vm_kernel" "$vm_dirs")
+	key=$(modules_key "$vm_kernel" "$vm_dirs" "$vm_mutants")
 	vm_ko=$BUILD/modules/$key/ko
 	make_cache "$(initramfs_dir "$vm_kernel")" fill_initramfs "$vm_kernel"
 	make_cache "$CACHE/disk-$DISK_SIZE" make_disk
 	if [[ -z $vm_mem ]]; then
 		vm_mem=6G
-		! is_debug_kernel "$vm_kernel" || vm_mem=8G
+		! is_debug_kernel "$vm_kernel" || vm_mem=4G
 	fi
 }
 
