@@ -227,7 +227,7 @@ suite_lines()
 		kernel_matches "$kernel" "$kernels" || continue
 		name_matches "$name" || continue
 		boot='' timeout=300 quick=0 long=0
-		for word in ${options//,/ }; do
+		for word in $options; do
 			case $word in
 			quick) quick=1 ;;
 			long) long=1 ;;
