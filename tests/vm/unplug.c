@@ -428,6 +428,7 @@ static void queues_stop_for_good(void)
 	CHECK(kt_wait_for(to[LEN - 1] == from[LEN - 1], KT_WAIT_MS));
 
 	gpu_unplug(0);
+	CHECK(!kt_queue_done(&copier));
 	memset(to, 0, LEN);
 	*word = 1;
 	memcpy(copy, to, LEN);

@@ -390,13 +390,14 @@ void kfd_svm_destroy(struct kfd_svm *svm)
 	unsigned int i;
 
 	kfd_svm_debugfs_remove(svm);
-	kfd_svm_process_remove(svm);
 	cancel_delayed_work_sync(&svm->restore_work);
 
 	mutex_lock(&svm->update_lock);
 	WRITE_ONCE(svm->dead, true);
 	kfd_svm_zap(svm, 0, ULONG_MAX, KFD_SVM_ALL_GPUS);
 	mutex_unlock(&svm->update_lock);
+	/* A GPU that goes has to find what is mapped; from here on there is nothing. */
+	kfd_svm_process_remove(svm);
 
 	/* After this no callback comes, so nothing queues work again. */
 	hmm_mirror_unregister(&svm->mirror);

@@ -207,14 +207,13 @@ struct kfd_svm_block {
  * @restore_work: restores; only queued while @evicted and @work_waiting
  * @housekeep_work: tops up the attribute tree's reserve, frees empty blocks
  * @link: in the list of all processes
+ * @pinned: GPUs that go look at it, so it stays in the list; guarded as that is
  * @debugfs: directory, may be an error pointer
  *
  * Lock order, outermost first::
  *
  *   op_lock -> mmap_lock -> locks of the core mm -> update_lock -> backend
  *                                                  update_lock -> account
- *
- * Before them comes the list of all processes, see kfd_svm_unplug.c.
  *
  * Invalidation takes update_lock only. Under update_lock nothing allocates,
  * sleeps on anything but the lock itself, or enters the mirror.
@@ -259,6 +258,7 @@ struct kfd_svm {
 	struct work_struct housekeep_work;
 
 	struct list_head link;
+	unsigned int pinned;
 	struct dentry *debugfs;
 };
 

@@ -8,12 +8,14 @@
  * the process notice nothing but that.
  *
  *   kfd_svm_gpu_unregister()             a process
- *     kfd_svm_processes_lock
- *       gone                               attach: the same lock: gone? -ENODEV
- *       each process:
- *         op_lock, update_lock             populates, moves: op_lock
- *           unmap, vm = NULL               zap: update_lock
+ *     gone                                 attach: the same lock: gone? -ENODEV
+ *     each process, pinned:                ends: waits until it is not
+ *       op_lock, update_lock               populates, moves: op_lock
+ *         unmap, vm = NULL                 zap: update_lock
  *     the VRAM's pages go                  CPU faults bring them, too
+ *
+ * A populate may wait for whoever serves its page faults, so no lock of all processes is
+ * held while one is waited for.
  *
  * The front end stops the engines before, so nobody meets the gap. Nothing here can fail.
  * The only memory allocated is that which the pages in VRAM go to.
@@ -22,12 +24,14 @@
 
 #include <linux/export.h>
 #include <linux/slab.h>
+#include <linux/wait.h>
 
 #include "kfd_svm_trace.h"
 
-/* Outermost, before any op_lock; guards the list and kfd_svm_gpu.gone. */
+/* Guards the list, what pins its members, and kfd_svm_gpu.gone. */
 DEFINE_MUTEX(kfd_svm_processes_lock);
 static LIST_HEAD(processes);
+static DECLARE_WAIT_QUEUE_HEAD(unpinned);
 
 void kfd_svm_process_add(struct kfd_svm *svm)
 {
@@ -40,6 +44,11 @@ void kfd_svm_process_add(struct kfd_svm *svm)
 void kfd_svm_process_remove(struct kfd_svm *svm)
 {
 	mutex_lock(&kfd_svm_processes_lock);
+	while (svm->pinned) {
+		mutex_unlock(&kfd_svm_processes_lock);
+		wait_event(unpinned, !READ_ONCE(svm->pinned));
+		mutex_lock(&kfd_svm_processes_lock);
+	}
 	list_del(&svm->link);
 	mutex_unlock(&kfd_svm_processes_lock);
 }
@@ -80,6 +89,19 @@ static void lose_gpu(struct kfd_svm *svm, unsigned int gpu)
 	trace_kfd_svm_lost_gpu(svm->tgid, svm->gpus[gpu].user_gpu_id);
 }
 
+/* The list's lock is given up meanwhile; @svm stays in the list. */
+static void lose_pinned(struct kfd_svm *svm, unsigned int gpu)
+{
+	lockdep_assert_held(&kfd_svm_processes_lock);
+
+	WRITE_ONCE(svm->pinned, svm->pinned + 1);
+	mutex_unlock(&kfd_svm_processes_lock);
+	lose_gpu(svm, gpu);
+	mutex_lock(&kfd_svm_processes_lock);
+	WRITE_ONCE(svm->pinned, svm->pinned - 1);
+	wake_up_all(&unpinned);
+}
+
 static void lose_everywhere(struct kfd_svm_gpu *gpu)
 {
 	struct kfd_svm *svm;
@@ -90,7 +112,7 @@ static void lose_everywhere(struct kfd_svm_gpu *gpu)
 	list_for_each_entry(svm, &processes, link)
 		for (i = 0; i < svm->nr_gpus; i++)
 			if (svm->gpus[i].gpu == gpu)
-				lose_gpu(svm, i);
+				lose_pinned(svm, i);
 	mutex_unlock(&kfd_svm_processes_lock);
 }
 

@@ -80,7 +80,8 @@ static void add_extent(struct kfd_svm *svm, const struct hmm_mirror_range *range
 		return;
 	if (ext->va_flags & HMM_MIRROR_EXT_PRIVATE)
 		bitmap_set(un->hidden, first, npages);
-	if (owner == KFD_SVM_NO_GPU)
+	/* Not back to one that has gone: its memory is being given up. */
+	if (owner == KFD_SVM_NO_GPU || !(svm->links.with_vram & BIT_ULL(owner)))
 		return;
 	bitmap_set(un->in_vram, first, npages);
 	memset(&un->home[first], owner, npages);

@@ -284,16 +284,25 @@ static void vamdgpu_process_lose(struct vamdgpu_process *p,
  */
 void vamdgpu_processes_lose(struct vamdgpu_device *dev)
 {
-	struct vamdgpu_process *p;
+	struct vamdgpu_process *p, *last = NULL;
 	struct vamdgpu_pdd *pdd;
 
 	mutex_lock(&vamdgpu_processes_lock);
 	list_for_each_entry(p, &vamdgpu_processes, link) {
 		pdd = p->pdds[dev->index];
-		if (pdd && pdd->dev == dev)
-			vamdgpu_process_lose(p, pdd);
+		if (!pdd || pdd->dev != dev || !kref_get_unless_zero(&p->ref))
+			continue;
+		/* Nobody else shall wait for what this one waits for. */
+		mutex_unlock(&vamdgpu_processes_lock);
+		if (last)
+			vamdgpu_process_put(last);
+		last = p;	/* keeps its place in the list */
+		vamdgpu_process_lose(p, pdd);
+		mutex_lock(&vamdgpu_processes_lock);
 	}
 	mutex_unlock(&vamdgpu_processes_lock);
+	if (last)
+		vamdgpu_process_put(last);
 }
 
 static void vamdgpu_process_lose_unplugged(struct vamdgpu_process *p)

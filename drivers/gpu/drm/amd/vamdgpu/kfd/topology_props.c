@@ -189,14 +189,14 @@ static struct vamdgpu_cache vamdgpu_cpu_cache(void)
 	};
 }
 
-static ssize_t vamdgpu_cache_properties(unsigned int node, unsigned int index,
-					char *buf)
+/* @dev: NULL for the CPU's. Processors keep their ids when GPUs before them go. */
+static ssize_t vamdgpu_cache_properties(const struct vamdgpu_device *dev,
+					unsigned int index, char *buf)
 {
 	const struct vamdgpu_cache cache =
-		node ? vamdgpu_gpu_caches[index] : vamdgpu_cpu_cache();
+		dev ? vamdgpu_gpu_caches[index] : vamdgpu_cpu_cache();
 	const struct vamdgpu_prop props[] = {
-		{ "processor_id_low", node ?
-		  0x80001000U + 0x1000 * (node - 1) : 0 },
+		{ "processor_id_low", dev ? 0x80001000U + 0x1000 * dev->index : 0 },
 		{ "level", cache.level },
 		{ "size", cache.len_kb },
 		{ "cache_line_size", cache.line_len },
@@ -271,7 +271,7 @@ ssize_t vamdgpu_topo_properties(unsigned int node, struct vamdgpu_device *dev,
 	case VAMDGPU_TOPO_MEM_BANK:
 		return vamdgpu_bank_properties(dev, buf);
 	case VAMDGPU_TOPO_CACHE:
-		return vamdgpu_cache_properties(node, index, buf);
+		return vamdgpu_cache_properties(dev, index, buf);
 	case VAMDGPU_TOPO_IO_LINK:
 		return vamdgpu_link_properties(node, index, buf);
 	default:
