@@ -78,7 +78,7 @@ bool hmm_mirror_is_shared_device(unsigned long pfn)
 	}
 }
 
-/* Device memory comes and goes in whole subsections. */
+/* Device memory comes and goes in whole subsections. Private memory is the owner's only. */
 static unsigned int ask_subsection(struct hmm_mirror_classes *classes,
 				   unsigned long pfn)
 {
@@ -89,7 +89,8 @@ static unsigned int ask_subsection(struct hmm_mirror_classes *classes,
 	if (!pfn_to_online_page(pfn)) {
 		classes->subsection_flags = HMM_MIRROR_EXT_DEVICE;
 		if (classes->owner &&
-		    device_of_pfn(pfn, &owner) == HMM_MIRROR_DEVICE_PRIVATE)
+		    device_of_pfn(pfn, &owner) == HMM_MIRROR_DEVICE_PRIVATE &&
+		    owner == classes->owner)
 			classes->subsection_flags |= HMM_MIRROR_EXT_PRIVATE;
 	}
 	return classes->subsection_flags;

@@ -160,7 +160,7 @@ hmm_mirror_devmem_create(const struct hmm_mirror_devmem_desc *desc)
 	struct hmm_mirror_devmem *mem;
 	int err;
 
-	if (desc->len < HMM_MIRROR_WINDOW_LEN || !desc->owner)
+	if (desc->len < HMM_MIRROR_WINDOW_LEN || !desc->owner || !desc->ops->clear)
 		return ERR_PTR(-EINVAL);
 	if (!hmm_mirror_device_usable(desc->dev))
 		return ERR_PTR(-EOPNOTSUPP);

@@ -193,6 +193,10 @@ static void note_home(const struct hmm_mirror_mover *mover,
 		leave->first_va = first_va;
 		leave->last_va = last_va;
 	}
+	/* What lies far apart at home is told by its first page. */
+	if (max(leave->last_va, last_va) - min(leave->first_va, first_va) >=
+	    HMM_MIRROR_WINDOW_LEN)
+		return;
 	leave->first_va = min(leave->first_va, first_va);
 	leave->last_va = max(leave->last_va, last_va);
 }

@@ -199,6 +199,9 @@ static void add_private_run(struct scan *scan, const u64 *entry, unsigned long e
 	/* It may have changed since it was looked at: then it is looked at again. */
 	if (!hmm_mirror_private_small(&page, value) || !is_good_private(scan, &page))
 		return;
+	/* Behind that, memory may be another device's. */
+	max = min(max, HMM_MIRROR_SUBSECTION_NPAGES -
+		       page.pfn % HMM_MIRROR_SUBSECTION_NPAGES);
 	while (n < max && READ_ONCE(entry[n]) == value + n * page.step)
 		n++;
 	hmm_mirror_add_leaves(scan->sink, scan->classes, private_flags(&page),

@@ -13,6 +13,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include <linux/kfd_ioctl.h>
 #include <linux/kfd_svm.h>
@@ -146,6 +147,9 @@ int kt_receive_fd(int sock);
 int kt_write_file(const char *path, const char *text);
 /* upstream's counters_<gpu>/NAME in sysfs, or the virtual GPU's in debugfs. */
 int kt_counter(struct kt_dev *dev, const char *name, uint64_t *value);
+
+/* Has the driver nothing of process @pid any more? It takes a process apart after its end. */
+bool kt_process_gone(pid_t pid);
 
 /*
  * Waits until @cond holds; the value is whether it did in time.

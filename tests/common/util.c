@@ -88,6 +88,14 @@ static int debugfs_counter(struct kt_dev *dev, const char *name, uint64_t *value
 	return -ENOENT;
 }
 
+bool kt_process_gone(pid_t pid)
+{
+	char path[64];
+
+	snprintf(path, sizeof(path), "/sys/class/kfd/kfd/proc/%d", (int)pid);
+	return access(path, F_OK) != 0;
+}
+
 int kt_counter(struct kt_dev *dev, const char *name, uint64_t *value)
 {
 	char path[160], text[64];

@@ -100,14 +100,6 @@ static int doomed(void *arg)
 	return 1;
 }
 
-static bool kernel_state_gone(pid_t pid)
-{
-	char path[64];
-
-	snprintf(path, sizeof(path), "/sys/class/kfd/kfd/proc/%d", (int)pid);
-	return access(path, F_OK) != 0;
-}
-
 static void end_with_load(enum load load, enum end end)
 {
 	struct plan plan = { load, end };
@@ -124,7 +116,7 @@ static void end_with_load(enum load load, enum end end)
 		assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
 	else
 		assert_true(WIFEXITED(status) && !WEXITSTATUS(status));
-	assert_true(kt_wait_for(kernel_state_gone(pid), KT_WAIT_MS));
+	assert_true(kt_wait_for(kt_process_gone(pid), KT_WAIT_MS));
 	gpu_open_queue();
 	gpu_write32(bounce.cpu, 0x600d);
 	assert_int_equal(*(uint32_t *)bounce.cpu, 0x600d);
@@ -159,7 +151,7 @@ static int dies_while_fd_lives(void *arg)
 		struct kfd_ioctl_get_version_args v = { 0 };
 
 		/* Tells when its parent, the opener, is gone. */
-		if (!kt_wait_for(getppid() == 1 || kernel_state_gone(getppid()),
+		if (!kt_wait_for(getppid() == 1 || kt_process_gone(getppid()),
 				 KT_WAIT_MS))
 			_exit(1);
 		chan_tell_parent(&chan, kt_ioctl(gpu.kfd, AMDKFD_IOC_GET_VERSION,
@@ -212,7 +204,7 @@ static void sigkill_while_waiting_for_an_event(void **state)
 	pid = spawn_ready(&chan, waits_on_events, NULL);
 	kill(pid, SIGKILL);
 	assert_true(WIFSIGNALED(reap(pid)));
-	assert_true(kt_wait_for(kernel_state_gone(pid), KT_WAIT_MS));
+	assert_true(kt_wait_for(kt_process_gone(pid), KT_WAIT_MS));
 }
 
 static void destroyed_event_wakes_its_waiter(void **state)

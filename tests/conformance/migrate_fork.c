@@ -266,14 +266,6 @@ static int makes_an_orphan(void *arg)
 	return 0;
 }
 
-static bool state_gone(pid_t pid)
-{
-	char path[64];
-
-	snprintf(path, sizeof(path), "/sys/class/kfd/kfd/proc/%d", (int)pid);
-	return access(path, F_OK) != 0;
-}
-
 static void orphan_has_its_memory(int does)
 {
 	uint64_t avail;
@@ -291,7 +283,7 @@ static void orphan_has_its_memory(int does)
 	assert_int_equal(chan_wait_child(&chan), 'r');
 	chan_tell_child(&middle, 'q');
 	expect_child_ok(pid);
-	assert_true(kt_wait_for(state_gone(pid), KT_WAIT_MS));
+	assert_true(kt_wait_for(kt_process_gone(pid), KT_WAIT_MS));
 	chan_tell_child(&chan, 'x');
 	if (chan_wait_child(&chan) != 'k')
 		fail_msg("the child did not get at its memory");

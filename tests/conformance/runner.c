@@ -147,6 +147,8 @@ static void run_one(struct run *run, unsigned int timeout_s)
 	status = collect(run, pid, fds[0], timeout_s);
 	close(fds[0]);
 	run->ok = WIFEXITED(status) && !WEXITSTATUS(status);
+	/* The next case shall find the GPU's memory free. */
+	kt_wait_for(kt_process_gone(pid), KT_WAIT_MS);
 	if (run->ok && shared->skipped)
 		run->why = strdup(shared->why);
 	run->ms = kt_now_ms() - start;

@@ -221,6 +221,9 @@ static int make_fresh(struct kfd_svm *svm, struct kfd_svm_populate *pop,
 		err = -KFD_SVM_ENEEDSRAM;
 	if (err)
 		undo_fresh(svm, prep);
+	/* Another error comes before; the pages may be within reach of the next GPU. */
+	if (err && err != -KFD_SVM_ENEEDSRAM)
+		bitmap_zero(pop->out_of_reach, KFD_SVM_BLOCK_PAGES);
 	return err;
 }
 

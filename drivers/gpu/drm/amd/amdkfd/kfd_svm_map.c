@@ -120,12 +120,14 @@ static int populate_range(struct kfd_svm *svm, struct kfd_svm_populate *pop,
 		err = commit_gpus(svm, pop, range, &cursor, va);
 		if (!err)
 			continue;
-		if (err == -KFD_SVM_ENEEDSRAM && nr_to_ram++ < KFD_SVM_TO_RAM_TRIES)
+		if (err == -KFD_SVM_ENEEDSRAM && nr_to_ram++ < KFD_SVM_TO_RAM_TRIES) {
 			err = kfd_svm_migrate_out_of_reach(svm, pop) ?: -EAGAIN;
-		else if (err == -KFD_SVM_ENEEDSRAM)
+		} else if (err == -KFD_SVM_ENEEDSRAM) {
+			bitmap_zero(pop->out_of_reach, KFD_SVM_BLOCK_PAGES);
 			return -EAGAIN;
-		else if (err == -EAGAIN)
+		} else if (err == -EAGAIN) {
 			count_retry(svm, pop);
+		}
 		if (err != -EAGAIN)
 			return err;
 		/* GPUs committed before lost it again, or will find it done. */
