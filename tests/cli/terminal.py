@@ -56,6 +56,12 @@ def lines_of(text):
     return screens[-1].replace(b"\033[K", b"").replace(b"\r", b"").split(b"\n")
 
 
+def fits(text, rows, columns):
+    """Whether the last complete screen is no larger."""
+    lines = lines_of(text[:text.rindex(b"\033[J")])
+    return len(lines) <= rows and all(len(line) <= columns for line in lines)
+
+
 def whole_screens(text):
     return text.count(b"\033[J")
 
@@ -72,22 +78,24 @@ def top_is_live(shown):
     resize(fd, 4, 30)
     os.kill(pid, signal.SIGWINCH)
     seen = whole_screens(text)
-    text = read_until(fd, lambda t: whole_screens(t) > seen + 2, text)
-    complete = text[:text.rindex(b"\033[J")]
-    check(all(len(line) <= 30 for line in lines_of(complete)), text, "lines are too long")
-    check(len(lines_of(complete)) <= 4, text, "more lines than fit")
+    text = read_until(fd, lambda t: whole_screens(t) > seen and fits(t, 4, 30), text)
+    # Nor is any later one longer.
+    seen = whole_screens(text)
+    text = read_until(fd, lambda t: whole_screens(t) > seen, text)
+    check(fits(text, 4, 30), text, "lines that do not fit")
     os.write(fd, b"q")
     text = read_until(fd, lambda t: False, text)
     check(text.endswith(b"\033[?25h\033[?1049l"), text, "the terminal is not as it was")
     check(exit_code(pid) == 0, text, "q is no failure")
 
 
-def top_gives_the_terminal_back_on_a_signal():
+def top_gives_the_terminal_back_on_a_signal(number):
     pid, fd = start(["kfdsvm", "top"], 24, 80)
     text = read_until(fd, lambda t: b"\033[J" in t)
-    os.kill(pid, signal.SIGTERM)
+    os.kill(pid, number)
     text = read_until(fd, lambda t: False, text)
-    check(text.endswith(b"\033[?25h\033[?1049l"), text, "the terminal is not as it was")
+    check(text.endswith(b"\033[?25h\033[?1049l"), text,
+          f"the terminal is not as it was after signal {number}")
     exit_code(pid)
 
 
@@ -100,5 +108,6 @@ def colours():
 
 
 top_is_live(sys.argv[1].encode())
-top_gives_the_terminal_back_on_a_signal()
+for signo in (signal.SIGTERM, signal.SIGQUIT, signal.SIGTSTP):
+    top_gives_the_terminal_back_on_a_signal(signo)
 colours()

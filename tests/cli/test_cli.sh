@@ -69,6 +69,11 @@ json()
 	}
 }
 
+to_pipe()
+{
+	"$@" >&8
+}
+
 gpu=$(cat /sys/devices/virtual/kfd/kfd/topology/nodes/*/gpu_id | grep -vx 0 | head -n 1)
 as_nobody="setpriv --reuid nobody --regid nogroup --clear-groups"
 "$known" moves 1 >/dev/null
@@ -182,6 +187,11 @@ code 0 kfdsvm report "$tmp/trace" && grep -q '^totals$' "$tmp/out"
 report $? "report in words"
 kfdsvm report - <"$tmp/trace" | cmp -s - "$tmp/out"
 report $? "report of standard input"
+install -d -o kfduser "$tmp/user"
+code 0 setpriv --reuid kfduser --regid kfduser --init-groups \
+	kfdsvm trace -o "$tmp/user/trace" -- "$known" stops 2 &&
+	code 0 python3 "$here/check_trace.py" "$tmp/user/trace" queue.stop=2 program=1
+report $? "trace of one's own program without privilege"
 code 0 kfdsvm trace -o "$tmp/child" sh -c "$known fork stops 2; true" &&
 	code 0 python3 "$here/check_trace.py" "$tmp/child" queue.stop=2 program=1
 report $? "trace follows children"
@@ -202,6 +212,8 @@ report $? "trace: exit code of the program"
 bash -c 'kfdsvm trace -o "$1" -- "$2" kill 10; exit $?' sh "$tmp/t" "$known" 2>/dev/null
 (($? == 128 + 10)) && python3 "$here/check_trace.py" "$tmp/t" program=1
 report $? "trace: signal of the program"
+code 7 timeout 60 env --ignore-signal=CHLD kfdsvm trace -o "$tmp/t" -- "$known" exit 7
+report $? "trace: exit code of the program where SIGCHLD was ignored"
 code 127 kfdsvm trace -o "$tmp/t" -- /nonexistent/program
 report $? "trace: program that is not there"
 code 126 kfdsvm trace -o "$tmp/t" -- "$tmp/trace"
@@ -219,10 +231,12 @@ wait "$traced"
 (($? == 9))
 report $? "trace: a signal is passed on"
 
-kfdsvm info | true
-kfdsvm report "$tmp/trace" | head -n 1 >/dev/null
-codes=("${PIPESTATUS[@]}")
-((codes[0] == 0 || codes[0] == 128 + 13))
+# A pipe whose reader has ended before the command begins.
+exec 8> >(:)
+wait $!
+code 128+13 to_pipe env --default-signal=PIPE kfdsvm info &&
+	code 3 to_pipe env --ignore-signal=PIPE kfdsvm info && [[ ! -s $tmp/err ]]
 report $? "output that is closed early"
+exec 8>&-
 echo "1..$number"
 exit $failed

@@ -79,6 +79,7 @@ options=()
 check 'help' code 0 kfdsvm run --help
 check 'no program' code 125 kfdsvm run
 check 'bad size' code 125 kfdsvm run -m much true
+check 'size and a blank' code 125 kfdsvm run -m '64 ' true
 check 'bad granularity' code 125 kfdsvm run -g 5000 true
 check 'no such program' code 127 kfdsvm run /nonexistent
 check 'no program at all' code 126 kfdsvm run /etc/passwd

@@ -145,6 +145,9 @@ int main(int argc, char **argv)
 {
 	const struct plain_case *const lists[] = {
 		before_cases, heap_cases, map_cases, process_cases,
+#ifdef PLAIN_FAKE_NODE
+		userptr_cases,
+#endif
 	};
 	unsigned int n = 0, bad = 0;
 

@@ -32,5 +32,8 @@ extern const struct plain_case before_cases[];
 extern const struct plain_case heap_cases[];
 extern const struct plain_case map_cases[];
 extern const struct plain_case process_cases[];
+#ifdef PLAIN_FAKE_NODE
+extern const struct plain_case userptr_cases[];
+#endif
 
 #endif

@@ -233,12 +233,77 @@ static bool threads_and_signals(void)
 	return good;
 }
 
+/* ---- fork beside what maps memory ---- */
+
+#define FORKS		25u
+#define CHILD_TIMEOUT_S	60
+
+static _Atomic bool stop_allocating;
+
+/* As an allocator's: what it does for a fork may take memory. */
+static void map_for_fork(void)
+{
+	void *p = mmap(NULL, LEN, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	if (p != MAP_FAILED)
+		munmap(p, LEN);
+}
+
+/* Before the constructor of any library, so that it is called within what they do. */
+static void first_of_all(void)
+{
+	pthread_atfork(map_for_fork, map_for_fork, NULL);
+}
+
+__attribute__((section(".preinit_array"), used)) static void (*const first)(void) = first_of_all;
+
+static void *allocate(void *arg)
+{
+	while (!stop_allocating) {
+		void *p = malloc(1 << 20);
+
+		map_for_fork();
+		free(p);
+	}
+	return arg;
+}
+
+static bool fork_beside_allocations(void)
+{
+	pthread_t threads[2];
+	bool good = true;
+	pid_t pid;
+	void *p;
+
+	if (!open_gpu() || !half_to_half(malloc(LEN), LEN))
+		return false;
+	for (unsigned int i = 0; i < 2; i++)
+		if (pthread_create(&threads[i], NULL, allocate, NULL))
+			return fail("pthread_create");
+	for (unsigned int i = 0; good && i < FORKS; i++) {
+		p = malloc(LEN);
+		fflush(stdout);
+		pid = fork();
+		if (!pid) {
+			alarm(CHILD_TIMEOUT_S);
+			_exit(plain_child(p));
+		}
+		good = pid > 0 && wait_for(pid);
+		free(p);
+	}
+	stop_allocating = true;
+	for (unsigned int i = 0; i < 2; i++)
+		pthread_join(threads[i], NULL);
+	return good && half_to_half(malloc(LEN), LEN);
+}
+
 const struct plain_case process_cases[] = {
 	{ "process_new_threads", new_threads },
 	{ "process_new_c11_thread", new_c11_thread },
 	{ "process_deep_stack", deep_stack },
 	{ "process_fork_without_gpu", fork_without_gpu },
 	{ "process_fork_with_gpu", fork_with_gpu },
+	{ "process_fork_beside_allocations", fork_beside_allocations },
 	{ "process_open_again", open_again },
 	{ "process_threads_and_signals", threads_and_signals },
 	{ 0 },

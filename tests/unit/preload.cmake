@@ -25,7 +25,8 @@ endif()
 # Under a sanitizer malloc is not glibc's, and the programs would need its runtime first.
 add_executable(preload_plain_fake ${preload_tests}/plain.c ${preload_tests}/plain_before.c
 	${preload_tests}/plain_heap.c ${preload_tests}/plain_map.c
-	${preload_tests}/plain_process.c ${preload_tests}/fake/gpu.c)
+	${preload_tests}/plain_process.c ${preload_tests}/fake/gpu.c
+	${preload_tests}/fake/userptr.c)
 target_compile_definitions(preload_plain_fake PRIVATE _GNU_SOURCE PLAIN_FAKE_NODE=1)
 target_include_directories(preload_plain_fake PRIVATE ${preload_tests}/fake)
 target_link_libraries(preload_plain_fake PRIVATE Threads::Threads ${CMAKE_DL_LIBS})

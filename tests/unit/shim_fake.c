@@ -314,6 +314,10 @@ static int fake_stat(void *ctx, const char *path, struct stat *st)
 			return 0;
 	if (!strncmp(path, SYS_PROC, strlen(SYS_PROC)))
 		return -ENOENT;
+	if (!strcmp(path, PID_NAMESPACE)) {
+		st->st_ino = fake->pid_namespace;
+		return 0;
+	}
 	if (!strcmp(path, "/sys/module/amdgpu"))
 		return fake->amdgpu_module ? 0 : -ENOENT;
 	st->st_gid = 992;
@@ -399,6 +403,7 @@ void fake_init(struct fake *fake)
 	fake->minor = 17;
 	fake->mode = 0660;
 	fake->pid = 4711;
+	fake->pid_namespace = 0xeffffffc;
 	fake->page = 4096;
 	fake_add_gpu(fake, 0x1234, 90000);
 	fake->sys = (struct kfdsvm_sys){

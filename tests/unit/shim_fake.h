@@ -57,6 +57,7 @@ struct fake {
 	enum kfdsvm_thunk thunk;
 	int drm_share_error;
 	pid_t pid;
+	ino_t pid_namespace;
 	size_t page;
 
 	/* Results of the next SVM calls; then 0. */

@@ -39,6 +39,9 @@ for options in "trace" "trace -l 0 true" "trace -l x true" "trace --nonsense tru
 	code 125 $options
 	[[ -s $tmp/err && ! -s $tmp/out ]] || wrong "$options: does not say so on stderr"
 done
+for size in "64 " " 64" "64KM" "64k " M "64@"; do
+	code 125 run -m "$size" true
+done
 for command in "" info doctor top trace report; do
 	# shellcheck disable=SC2086 # may be none
 	code 0 $command --help

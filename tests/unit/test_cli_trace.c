@@ -175,6 +175,28 @@ static void halves_are_counted(void **state)
 	assert_int_equal(trace_unended(&run.events), 2);
 }
 
+/* With many losses it would take a day to look at all; the latest are looked at. */
+static void old_starts_wait_for_nothing(void **state)
+{
+	struct trace_slices slices;
+	char line[96];
+
+	(void)state;
+	begin(0x10);
+	for (unsigned int i = 1; i <= 5000; i++) {
+		snprintf(line, sizeof(line), "7 %u -5 @%x(10) W\n", i, i);
+		feed(line);
+	}
+	/* Number 905 is the oldest of 4096. */
+	feed("8 6000 -5 @388(10) U\n8 6001 -5 @389(10) U\n");
+	trace_pair(&run.events, &run.spots, &slices);
+	assert_true(slice_at(&slices, 904)->half);
+	assert_true(slice_at(&slices, 6000)->half);
+	assert_int_equal(slice_at(&slices, 905)->end_ns, 6001);
+	assert_int_equal(slices.unpaired, 5000);
+	free(slices.list);
+}
+
 /* Slices of one lane must not overlap, and no more lanes are taken than there must be. */
 static void lanes_are_disjoint(void **state)
 {
@@ -271,6 +293,11 @@ static void report_equals_the_events(void **state)
 		assert_int_equal(most[1]->addr, 0x400000);
 		assert_true(most[1]->us > 1.599 && most[1]->us < 1.601);
 		assert_int_equal(most[1]->faults, 1);
+		/* What failed has moved nothing. */
+		assert_int_equal(most[2]->addr, 0x800000);
+		assert_int_equal(report_total(most[2]->moves), 1);
+		assert_int_equal(most[2]->in, 0);
+		assert_int_equal(most[2]->bytes_in, 0);
 	}
 	json_object_put(object);
 	report_free(&report);
@@ -314,6 +341,7 @@ int main(void)
 		cmocka_unit_test(full_queues_are_noticed),
 		cmocka_unit_test(starts_find_their_ends),
 		cmocka_unit_test(halves_are_counted),
+		cmocka_unit_test(old_starts_wait_for_nothing),
 		cmocka_unit_test(lanes_are_disjoint),
 		cmocka_unit_test(report_equals_the_events),
 		cmocka_unit_test(losses_are_in_the_file),

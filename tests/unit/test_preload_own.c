@@ -16,6 +16,16 @@
 struct pre_process pre = { .page = 4096 };
 
 static unsigned int model[PAGES];
+static uintptr_t shared_start, shared_end;
+static unsigned int nshared;
+
+/* What share.c would register. */
+void pre_share(uintptr_t start, uintptr_t end)
+{
+	shared_start = start;
+	shared_end = end;
+	nshared++;
+}
 
 static uintptr_t addr(unsigned int page)
 {
@@ -100,12 +110,41 @@ static void userptr_memory_is_left_out_until_it_is_freed(void **state)
 	start = part_end;
 	assert_true(pre_own_next(&start, addr(9), &part_end));
 	assert_int_equal(start, addr(7));
+	assert_int_equal(nshared, 0);
+	pre_own_userptr_freed(9);
+	assert_int_equal(nshared, 0);
 	pre_own_userptr_freed(7);
+	/* Nobody else would register it. */
+	assert_int_equal(nshared, 1);
+	assert_int_equal(shared_start, addr(4));
+	assert_int_equal(shared_end, addr(6));
 	start = addr(1);
 	assert_true(pre_own_next(&start, addr(9), &part_end));
 	assert_int_equal(part_end, addr(6));
 	start = addr(6);
 	assert_false(pre_own_next(&start, addr(7), &part_end));
+}
+
+/* As in the child of a fork: the tables begin anew, and grow again. */
+static void forgotten_tables_can_be_used(void **state)
+{
+	uintptr_t start, part_end;
+
+	(void)state;
+	for (uintptr_t i = 0; i < 1000; i++) {
+		pre_own_add(i << 14, (i << 14) + 4096);
+		pre_own_userptr(i, (i << 14) + 4096, (i << 14) + 8192);
+	}
+	pre_own_forget();
+	start = 0;
+	assert_true(pre_own_next(&start, (uintptr_t)1000 << 14, &part_end));
+	assert_int_equal(start, 0);
+	assert_int_equal(part_end, (uintptr_t)1000 << 14);
+	pre_own_add(addr(1), addr(2));
+	pre_own_userptr(1, addr(2), addr(3));
+	start = addr(1);
+	assert_true(pre_own_next(&start, addr(9), &part_end));
+	assert_int_equal(start, addr(3));
 }
 
 int main(void)
@@ -114,6 +153,7 @@ int main(void)
 		cmocka_unit_test(adds_and_cuts_are_those_of_an_array),
 		cmocka_unit_test(tables_grow),
 		cmocka_unit_test(userptr_memory_is_left_out_until_it_is_freed),
+		cmocka_unit_test(forgotten_tables_can_be_used),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -249,12 +249,65 @@ static void a_move_between_gpus_is_told_once(void **state)
 	assert_int_equal(list[0].gpu_id, GPU1);
 }
 
+static int count_fds(void)
+{
+	int n = 0;
+
+	for (int fd = 0; fd < 256; fd++)
+		n += fcntl(fd, F_GETFD) >= 0;
+	return n;
+}
+
 static uint64_t mask_of(unsigned int gpu)
 {
 	uint64_t mask = 0;
 
 	assert_int_equal(read(fake.gpus[gpu].smi, &mask, sizeof(mask)), sizeof(mask));
 	return mask;
+}
+
+/* The driver's end is closed, with nothing unread: that would be an error to a socket. */
+static void unplug(unsigned int gpu)
+{
+	mask_of(gpu);
+	close(fake.gpus[gpu].smi);
+	fake.gpus[gpu].smi = 0;
+}
+
+/* Told once, after what the GPU still said; nobody spins on the descriptor then. */
+static void a_gpu_that_is_gone_is_told_once(void **state)
+{
+	struct kfdsvm_event list[4];
+	int before;
+
+	(void)state;
+	listen_to_all();
+	before = count_fds();
+	fake_tell(&fake, 0, "9 1 -2 1234 0\n9 2 -2 1234 0\nno en");
+	unplug(0);
+	for (unsigned int i = 0; i < 2; i++) {
+		assert_true(readable());
+		assert_int_equal(kfdsvm_events_read(ev, list, 1, ENTRY), 1);
+	}
+	assert_true(readable());
+	assert_int_equal(kfdsvm_events_read(ev, list, 4, ENTRY), -ENODEV);
+	assert_false(readable());
+	assert_int_equal(kfdsvm_events_read(ev, list, 4, ENTRY), 0);
+	assert_int_equal(count_fds(), before - 2);
+	/* The other is heard. */
+	fake_tell(&fake, 1, "9 3 -2 5678 0\n");
+	assert_true(readable());
+	assert_int_equal(kfdsvm_events_read(ev, list, 4, ENTRY), 1);
+	assert_int_equal(list[0].gpu_id, GPU2);
+	assert_false(readable());
+	/* In the read that finds it out there are events of another. */
+	fake_tell(&fake, 1, "9 4 -2 5678 0\n");
+	unplug(1);
+	assert_int_equal(kfdsvm_events_read(ev, list, 4, ENTRY), 1);
+	assert_true(readable());
+	assert_int_equal(kfdsvm_events_read(ev, list, 4, ENTRY), -ENODEV);
+	assert_false(readable());
+	assert_int_equal(kfdsvm_events_read(ev, list, 4, ENTRY), 0);
 }
 
 static void options_choose(void **state)
@@ -293,15 +346,6 @@ static void options_choose(void **state)
 	assert_null(ev);
 	assert_int_equal(kfdsvm_events_open(NULL, h, NULL), -EINVAL);
 	assert_int_equal(kfdsvm_events_open(&ev, NULL, NULL), -EINVAL);
-}
-
-static int count_fds(void)
-{
-	int n = 0;
-
-	for (int fd = 0; fd < 256; fd++)
-		n += fcntl(fd, F_GETFD) >= 0;
-	return n;
 }
 
 static void failures_leave_nothing_open(void **state)
@@ -371,6 +415,7 @@ int main(void)
 		T(what_has_no_room_waits_and_polls),
 		T(bad_lines_are_counted_and_passed_over),
 		T(a_move_between_gpus_is_told_once),
+		T(a_gpu_that_is_gone_is_told_once),
 		T(options_choose),
 		T(failures_leave_nothing_open),
 		T(a_child_is_told),

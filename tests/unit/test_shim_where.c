@@ -270,6 +270,26 @@ static void counters_are_read_or_unknown(void **state)
 	assert_int_equal(kfdsvm_counters(h, NULL), -EINVAL);
 }
 
+/* There the same number is another process's. */
+static void in_a_pid_namespace_nothing_is_taken_for_ours(void **state)
+{
+	struct kfdsvm_counters c = { .size = sizeof(c), .gpu_id = GPU1 };
+
+	(void)state;
+	set_counters();
+	fake_set_file(&fake, DEBUG "/counters", "gpu 4660 pages_mapped 4 restores 9\n");
+	fake.pid_namespace = 0xf0000001;
+	reopen();
+	assert_int_equal(kfdsvm_counters(h, &c), 0);
+	assert_int_equal(c.faults, KFDSVM_UNKNOWN);
+	assert_int_equal(c.vram_len, KFDSVM_UNKNOWN);
+	assert_int_equal(c.restores, KFDSVM_UNKNOWN);
+	/* Whom the driver lists by a number is who is asked for by it. */
+	c.pid = 4711;
+	assert_int_equal(kfdsvm_counters(h, &c), 0);
+	assert_int_equal(c.faults, 11);
+}
+
 /* The driver moves what it is told to. */
 static int move(struct fake *f, struct kfd_svm_args *args)
 {
@@ -349,6 +369,7 @@ int main(void)
 		T(coherent_vram_looks_like_memory),
 		T(on_this_machine),
 		T(counters_are_read_or_unknown),
+		T(in_a_pid_namespace_nothing_is_taken_for_ours),
 		T(a_prefetch_is_measured),
 		T(a_failed_prefetch_is_measured_too),
 	};

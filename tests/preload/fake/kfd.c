@@ -29,12 +29,27 @@ static bool is_kfd_call(unsigned long request)
 	return _IOC_TYPE(request) == PRE_KFD_TYPE;
 }
 
+/* The one memory object there can be. */
+static uint64_t object_start, object_end;
+
+static int alloc(struct pre_kfd_alloc_memory *args)
+{
+	if (!(args->flags & PRE_KFD_MEMORY_USERPTR) || object_end)
+		return -EINVAL;
+	object_start = args->mmap_offset;
+	object_end = args->mmap_offset + args->size;
+	args->handle = 1;
+	return 0;
+}
+
 static int set(const struct kfd_svm_args *args)
 {
 	void *start = (void *)(uintptr_t)args->start_addr;
 
 	if (args->op != KFD_SVM_OP_SET_ATTR || !args->size || !args->nattr)
 		return -EINVAL;
+	if (args->start_addr < object_end && args->start_addr + args->size > object_start)
+		return -EADDRINUSE;
 	if (madvise(start, args->size, MADV_DONTDUMP))
 		return -EFAULT;
 	/* As the driver: what can be written is made resident. */
@@ -46,6 +61,11 @@ static int kfd_call(unsigned long request, void *arg)
 {
 	switch (_IOC_NR(request)) {
 	case PRE_KFD_CREATE_QUEUE:
+		return 0;
+	case PRE_KFD_ALLOC_MEMORY:
+		return alloc(arg);
+	case PRE_KFD_FREE_MEMORY:
+		object_start = object_end = 0;
 		return 0;
 	case _IOC_NR(KFD_SVM_IOC_XNACK):
 		((struct kfd_svm_xnack_args *)arg)->xnack_enabled = 0;

@@ -500,7 +500,8 @@ struct kfdsvm_residency {
  *
  * Pages of system memory are told from those of VRAM by the process's own page
  * table (/proc/self/pagemap, mincore), which any kernel and any user has. A page
- * that is just on its way to or from swap may count as VRAM. VRAM that the CPU
+ * in the swap cache (on its way to or from swap), and one of a private mapping of
+ * a file that the user may not write, may count as VRAM. VRAM that the CPU
  * uses like memory (coherent: MI200 and MI300 with XGMI to the CPU) looks like
  * system memory there: then @system_len and @vram_len are KFDSVM_UNKNOWN, unless
  * the driver tells.
@@ -535,7 +536,8 @@ KFDSVM_API int kfdsvm_residency(struct kfdsvm *handle, const void *addr, size_t 
  * The first four come from sysfs (/sys/class/kfd/kfd/proc), which upstream's
  * driver has, too; the others from this repository's driver in debugfs, for who
  * may read that. What is not there is KFDSVM_UNKNOWN. A process is known by its
- * pid in the initial namespace: in a container all may be unknown.
+ * pid in the initial namespace: in a container with pids of its own everything of
+ * this process is unknown.
  */
 struct kfdsvm_counters {
 	size_t size;
@@ -931,7 +933,7 @@ KFDSVM_API void kfdsvm_events_close(struct kfdsvm_events *events);
 
 /**
  * A descriptor that polls as readable (POLLIN) while kfdsvm_events_read() has
- * something to give. It is the listener's, until that is closed; only for poll,
+ * something to give or to tell. It is the listener's, until that is closed; only for poll,
  * select and epoll.
  */
 KFDSVM_API int kfdsvm_events_fd(const struct kfdsvm_events *events);
@@ -947,7 +949,8 @@ KFDSVM_API int kfdsvm_events_fd(const struct kfdsvm_events *events);
  * cannot be understood are left out and counted, see kfdsvm_events_skipped().
  *
  * Returns how many, 0 if there is none; -EINVAL; -ECHILD in a child after fork;
- * an error of the driver.
+ * -ENODEV: a GPU is gone, told once for each; the others are still heard; an error
+ * of the driver.
  */
 KFDSVM_API int kfdsvm_events_read(struct kfdsvm_events *events, struct kfdsvm_event *list,
 				  unsigned int n, size_t entry_size);

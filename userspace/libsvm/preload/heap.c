@@ -57,7 +57,7 @@ static struct heap heaps[MAX_HEAPS];
 static struct extra extras[MAX_EXTRAS];
 static _Atomic unsigned int nextras;
 static _Atomic uintptr_t main_start, main_end;
-static bool started, heap_len_is_known;
+static bool started, is_libc, heap_len_is_known;
 
 static struct {
 	void *(*malloc)(size_t len);
@@ -417,11 +417,10 @@ static bool looks_right(size_t len)
 
 static bool is_glibc_heap(void)
 {
-	return is_libc_malloc() && looks_right(24) && looks_right(3000) &&
+	return is_libc && looks_right(24) && looks_right(3000) &&
 	       looks_right(MMAP_THRESHOLD + 1);
 }
 
-/* dlsym() may not be called under the dynamic linker's lock: all of it now. */
 static void find_real(void)
 {
 	for (struct pre_heap_hook *h = pre_heap_hooks; h->name; h++)
@@ -449,11 +448,16 @@ static bool has_usual_heaps(void)
 	return !tunables || !strstr(tunables, "hugetlb");
 }
 
+void pre_heap_load(void)
+{
+	find_real();
+	is_libc = is_libc_malloc();
+	heap_len_is_known = has_usual_heaps();
+}
+
 void pre_heap_start(void)
 {
 	if (!started) {
-		find_real();
-		heap_len_is_known = has_usual_heaps();
 		if (!is_glibc_heap())
 			return;
 		started = true;
@@ -462,6 +466,12 @@ void pre_heap_start(void)
 	real.mallopt(M_TOP_PAD, MAIN_STEP);
 	real.mallopt(M_MMAP_THRESHOLD, MMAP_THRESHOLD);
 	pre_got_patch();
+}
+
+void pre_heap_patch(void)
+{
+	if (started)
+		pre_got_patch();
 }
 
 /* In the child of a fork: it has the heap, and nothing is registered. */

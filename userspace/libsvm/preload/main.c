@@ -149,6 +149,8 @@ static void activate(int fd, uint32_t gpu_id)
 	pre_lock(&saved);
 	pre_scan();
 	pre_unlock(&saved);
+	/* Who was resolving malloc's address meanwhile may have written that after us. */
+	pre_heap_patch();
 }
 
 /* Returns when the queue may be used: for the second thread, when the first is done. */
@@ -162,28 +164,16 @@ void pre_queue_created(int fd, uint32_t gpu_id)
 
 /* ---- fork ---- */
 
-static sigset_t fork_saved;
-
-static void before_fork(void)
-{
-	sigset_t saved;
-
-	pthread_mutex_lock(&activation);
-	pre_lock(&saved);
-	fork_saved = saved;
-}
-
-static void after_fork(void)
-{
-	sigset_t saved = fork_saved;
-
-	pre_unlock(&saved);
-	pthread_mutex_unlock(&activation);
-}
-
-/* The child has no GPU and nothing registered: as a new process, with this heap. */
+/*
+ * The child has no GPU and nothing registered: as a new process, with this heap. The
+ * locks are not taken for the fork: handlers of other libraries, and what they lock, come
+ * between, and may map memory. So another thread may have been anywhere in here, and all
+ * that it was changing begins anew.
+ */
 static void after_fork_in_child(void)
 {
+	mutex = (pthread_mutex_t)PTHREAD_MUTEX_INITIALIZER;
+	activation = (pthread_mutex_t)PTHREAD_MUTEX_INITIALIZER;
 	if (pre.kfd >= 0)
 		syscall(SYS_close, pre.kfd);
 	pre.kfd = -1;
@@ -191,9 +181,9 @@ static void after_fork_in_child(void)
 	pre.ngpus = 0;
 	pre.over_told = false;
 	memset(&pre.counts, 0, sizeof(pre.counts));
+	pre_objects_forget();
 	pre_own_forget();
 	pre_heap_forget();
-	after_fork();
 }
 
 /* ---- load and exit ---- */
@@ -227,7 +217,8 @@ __attribute__((constructor)) static void load(void)
 		pre.options.report = strdup(pre.options.report);
 	if (!pre.options.follow)
 		leave_environment();
-	pthread_atfork(before_fork, after_fork, after_fork_in_child);
+	pre_heap_load();
+	pthread_atfork(NULL, NULL, after_fork_in_child);
 }
 
 static unsigned long long mib(uint64_t len)

@@ -97,6 +97,14 @@ void pre_objects_refresh(void)
 		atomic_store(&nobjects, walk.index);
 }
 
+/* In the child of a fork: the table may have been left half filled in. */
+void pre_objects_forget(void)
+{
+	adds_seen = 0;
+	subs_seen = 0;
+	atomic_store(&nobjects, 0);
+}
+
 static const struct object *object_at(uintptr_t addr)
 {
 	unsigned int n = atomic_load(&nobjects);

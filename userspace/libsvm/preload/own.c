@@ -151,15 +151,26 @@ void pre_own_userptr_freed(uint64_t handle)
 {
 	struct userptr *v = userptrs.entries;
 
-	for (size_t i = userptrs.n; i-- > 0;)
-		if (v[i].handle == handle)
-			v[i] = v[--userptrs.n];
+	for (size_t i = userptrs.n; i-- > 0;) {
+		struct interval at = v[i].at;
+
+		if (v[i].handle != handle)
+			continue;
+		v[i] = v[--userptrs.n];
+		/* It was left out, and the heap may take it as known. */
+		pre_share(at.start, at.end);
+	}
 }
 
+/* In the child of a fork another thread may have been half way in here: lose the tables. */
 void pre_own_forget(void)
 {
+	maps.entries = NULL;
 	maps.n = 0;
+	maps.room = 0;
+	userptrs.entries = NULL;
 	userptrs.n = 0;
+	userptrs.room = 0;
 }
 
 /* Whether @addr is the runtime's, and up to where that holds. */

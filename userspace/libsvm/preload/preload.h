@@ -32,8 +32,10 @@
  * the limit on resident memory leaves out. kfdsvm-run(1) has the whole list.
  *
  * Locks, outermost first: activation (main.c), the dynamic linker's (inside
- * dl_iterate_phdr), pre_lock(). While pre_lock() is held all signals are blocked,
- * only raw system calls are made, and nothing is allocated.
+ * dl_iterate_phdr), pre_lock(). Under the first neither dlsym() nor dladdr() may be
+ * called: the lock that these take is held while constructors run, and one may make a
+ * queue. While pre_lock() is held all signals are blocked, only raw system calls are
+ * made, and nothing is allocated. None of them is held across a fork.
  */
 #ifndef KFDSVM_PRELOAD_H
 #define KFDSVM_PRELOAD_H
@@ -138,6 +140,7 @@ bool pre_mapping_at(uintptr_t addr, uintptr_t *start, uintptr_t *end);
 
 /* objects.c: loaded objects, found outside of pre_lock(). */
 void pre_objects_refresh(void);
+void pre_objects_forget(void);
 bool pre_is_runtime_code(uintptr_t addr);
 /* Whether a read-only mapping is part of a shared library. */
 bool pre_in_library(uintptr_t addr);
@@ -146,6 +149,7 @@ bool pre_in_library(uintptr_t addr);
 void pre_own_add(uintptr_t start, uintptr_t end);
 void pre_own_cut(uintptr_t start, uintptr_t end);
 void pre_own_userptr(uint64_t handle, uintptr_t start, uintptr_t end);
+/* Registers what was a memory object of the runtime. */
 void pre_own_userptr_freed(uint64_t handle);
 void pre_own_forget(void);
 /* The first part of [@start, @end) that is not the runtime's: false: there is none. */
@@ -167,7 +171,11 @@ struct pre_heap_hook {
 
 extern struct pre_heap_hook pre_heap_hooks[];
 
+/* In the constructor, without a lock: asks the dynamic linker what is needed later. */
+void pre_heap_load(void);
 void pre_heap_start(void);
+/* Puts our malloc in again where somebody has put glibc's. */
+void pre_heap_patch(void);
 /* Under pre_lock(): the program moved the break itself; the scan saw the heap. */
 void pre_heap_moved(void);
 void pre_heap_seen(uintptr_t start, uintptr_t end);

@@ -87,7 +87,7 @@ static bool process_is_shown(const struct kfdsvm *h, pid_t pid)
 
 static int read_counters(const struct kfdsvm *h, struct kfdsvm_counters *c)
 {
-	pid_t pid = c->pid ? c->pid : h->pid;
+	pid_t pid = c->pid ? c->pid : h->driver_pid;
 
 	if (!kfdsvm_has_gpu(h, c->gpu_id) || c->pid < 0)
 		return -EINVAL;
@@ -124,7 +124,7 @@ static void add_moved(const struct kfdsvm *h, uint32_t gpu_id, const char *name,
 {
 	uint64_t pages;
 
-	read_sysfs(h, h->pid, gpu_id, name, &pages);
+	read_sysfs(h, h->driver_pid, gpu_id, name, &pages);
 	if (pages == KFDSVM_UNKNOWN || *total == KFDSVM_UNKNOWN)
 		*total = KFDSVM_UNKNOWN;
 	else

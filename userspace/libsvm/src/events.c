@@ -27,9 +27,11 @@
 
 /**
  * struct source - the events of one GPU
+ * @fd: or -1: the GPU is gone
  * @begin: first byte of @buf that was not looked at
  * @end: end of what was read
  * @discard: in the middle of a line that is too long
+ * @gone: the caller is still to be told that the GPU is gone
  */
 struct source {
 	int fd;
@@ -37,6 +39,7 @@ struct source {
 	size_t begin;
 	size_t end;
 	bool discard;
+	bool gone;
 	char buf[SOURCE_LEN];
 };
 
@@ -181,7 +184,8 @@ void kfdsvm_events_close(struct kfdsvm_events *ev)
 	if (!ev)
 		return;
 	for (unsigned int i = 0; i < ev->nsources; i++)
-		close(ev->sources[i].fd);
+		if (ev->sources[i].fd >= 0)
+			close(ev->sources[i].fd);
 	if (ev->wake_fd >= 0)
 		close(ev->wake_fd);
 	if (ev->poll_fd >= 0)
@@ -205,11 +209,22 @@ static void skip(struct kfdsvm_events *ev)
 	__atomic_add_fetch(&ev->skipped, 1, __ATOMIC_RELAXED);
 }
 
+/* The descriptor of a GPU that is gone would poll as readable for ever. */
+static void lose(struct kfdsvm_events *ev, struct source *source)
+{
+	epoll_ctl(ev->poll_fd, EPOLL_CTL_DEL, source->fd, NULL);
+	close(source->fd);
+	source->fd = -1;
+	source->gone = true;
+}
+
 /* More bytes into the buffer. 1: some came; 0: there are none. */
 static int refill(struct kfdsvm_events *ev, struct source *source)
 {
 	ssize_t n;
 
+	if (source->fd < 0)
+		return 0;
 	memmove(source->buf, source->buf + source->begin, source->end - source->begin);
 	source->end -= source->begin;
 	source->begin = 0;
@@ -225,6 +240,8 @@ static int refill(struct kfdsvm_events *ev, struct source *source)
 	while (n < 0 && errno == EINTR);
 	if (n < 0)
 		return errno == EAGAIN ? 0 : -errno;
+	if (!n)
+		lose(ev, source);
 	source->end += (size_t)n;
 	return n > 0;
 }
@@ -297,7 +314,7 @@ static int drain(struct kfdsvm_events *ev, struct source *source, char *list,
 	return (int)n;
 }
 
-/* Readable while lines wait here. */
+/* Readable while lines wait here, or that a GPU is gone. */
 static void set_awake(struct kfdsvm_events *ev)
 {
 	bool awake = false;
@@ -308,7 +325,7 @@ static void set_awake(struct kfdsvm_events *ev)
 		const struct source *source = &ev->sources[i];
 
 		awake |= memchr(source->buf + source->begin, '\n',
-				source->end - source->begin) != NULL;
+				source->end - source->begin) != NULL || source->gone;
 	}
 	if (awake && !ev->awake)
 		n = write(ev->wake_fd, &count, sizeof(count));
@@ -317,6 +334,18 @@ static void set_awake(struct kfdsvm_events *ev)
 	/* An eventfd that is 0 takes a 1, one that is 1 gives it. */
 	(void)n;
 	ev->awake = awake;
+}
+
+/* One GPU at a time, after all events. */
+static int tell_gone(struct kfdsvm_events *ev)
+{
+	for (unsigned int i = 0; i < ev->nsources; i++) {
+		if (!ev->sources[i].gone)
+			continue;
+		ev->sources[i].gone = false;
+		return -ENODEV;
+	}
+	return 0;
 }
 
 static int events_read(struct kfdsvm_events *ev, char *list, unsigned int room,
@@ -334,6 +363,8 @@ static int events_read(struct kfdsvm_events *ev, char *list, unsigned int room,
 		else
 			n += (unsigned int)ret;
 	}
+	if (!n && !error)
+		error = tell_gone(ev);
 	/* So that a busy GPU does not keep the others from being heard. */
 	ev->next = (ev->next + 1) % ev->nsources;
 	set_awake(ev);

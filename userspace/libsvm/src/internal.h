@@ -21,6 +21,7 @@
 #define SYS_TOPOLOGY		"/sys/devices/virtual/kfd/kfd/topology"
 #define SYS_PROC		"/sys/devices/virtual/kfd/kfd/proc"
 #define DEBUG_SVM		"/sys/kernel/debug/kfd_svm"
+#define PID_NAMESPACE		"/proc/self/ns/pid"
 #define KFDSVM_MAX_NODES	4096u
 /* The most attributes one call carries, so the most GPUs too. */
 #define KFDSVM_MAX_GPUS		1024u
@@ -92,6 +93,8 @@ struct kfdsvm_device {
  * struct kfdsvm - a handle
  * @fd: /dev/kfd, or -1 (KFDSVM_OPEN_INSPECT)
  * @pid: who opened it
+ * @driver_pid: the same as sysfs and debugfs name it; 0, which nobody is: not known,
+ *	because pids are those of another namespace here
  * @page: page size
  * @error: what calls that need the kernel return, if SVM does not work
  * @why: that, in words; where SVM works, what is incomplete
@@ -100,6 +103,7 @@ struct kfdsvm {
 	const struct kfdsvm_sys *sys;
 	int fd;
 	pid_t pid;
+	pid_t driver_pid;
 	size_t page;
 	int error;
 	uint32_t kfd_major;

@@ -158,6 +158,19 @@ static void settle_devices(struct kfdsvm *h)
 	}
 }
 
+/* Of the initial PID namespace, in /proc/self/ns: fixed by the kernel. */
+#define INITIAL_PID_NAMESPACE	0xeffffffcu
+
+/* The driver's names of processes are initial pids. Without /proc they are taken for ours. */
+static pid_t find_driver_pid(const struct kfdsvm_sys *sys, pid_t pid)
+{
+	struct stat st;
+
+	if (sys->stat(sys->ctx, PID_NAMESPACE, &st))
+		return pid;
+	return st.st_ino == INITIAL_PID_NAMESPACE ? pid : 0;
+}
+
 static struct kfdsvm *handle_new(const struct kfdsvm_sys *sys)
 {
 	unsigned int ngpus;
@@ -169,6 +182,7 @@ static struct kfdsvm *handle_new(const struct kfdsvm_sys *sys)
 	h->sys = sys;
 	h->fd = -1;
 	h->pid = sys->getpid(sys->ctx);
+	h->driver_pid = find_driver_pid(sys, h->pid);
 	h->page = sys->page_size(sys->ctx);
 	probe(h, ngpus, ret);
 	settle_devices(h);

@@ -184,7 +184,7 @@ static bool ask_driver(const struct kfdsvm *h, const struct kfdsvm_range *range,
 	bool good;
 
 	memset(told, 0, sizeof(*told));
-	snprintf(path, sizeof(path), DEBUG_SVM "/%d/residency", (int)h->pid);
+	snprintf(path, sizeof(path), DEBUG_SVM "/%d/residency", (int)h->driver_pid);
 	if (kfdsvm_lines_open(&lines, h->sys, path))
 		return false;
 	good = take_residency(&lines, first_page, first_page + (range->len / h->page - 1), r,

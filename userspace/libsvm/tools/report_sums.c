@@ -134,10 +134,10 @@ static uint64_t part(const struct span *span, uint64_t i)
 
 /*
  * Each window has its share of the time, by bytes. What a GPU fault moves is part of the
- * fault, whose time counts.
+ * fault, whose time counts. What has failed took its time and moved nothing.
  */
 static void move_windows(struct report *report, const struct span *span,
-			 struct json_object *args, unsigned int why)
+			 struct json_object *args, unsigned int why, bool failed)
 {
 	bool in = number(args, "to") != 0;
 	uint64_t first = span->addr & ~(REPORT_WINDOW_LEN - 1), n = count_windows(span);
@@ -150,6 +150,8 @@ static void move_windows(struct report *report, const struct span *span,
 		if (why != KFDSVM_MIGRATE_GPU_FAULT)
 			w->us += span->us * (double)bytes / (double)span->len;
 		w->moves[why]++;
+		if (failed)
+			continue;
 		*(in ? &w->in : &w->out) += 1;
 		*(in ? &w->bytes_in : &w->bytes_out) += bytes;
 	}
@@ -160,17 +162,18 @@ static void add_migration(struct report *report, const struct span *span,
 {
 	unsigned int why = trigger(args);
 	struct json_object *error = get(args, "error");
+	bool failed = error && json_object_get_int(error);
 
 	report->moves[why]++;
 	report->move_us[why] += span->us;
-	if (error && json_object_get_int(error)) {
+	if (failed) {
 		report->failed_moves++;
 	} else if (number(args, "to")) {
 		report->bytes_in += span->len;
 	} else {
 		report->bytes_out += span->len;
 	}
-	move_windows(report, span, args, why);
+	move_windows(report, span, args, why, failed);
 }
 
 static void add_fault(struct report *report, const struct span *span, struct json_object *args)

@@ -65,7 +65,8 @@ static bool size_of(const char *text, uint64_t *len)
 	if (errno)
 		return false;
 	if (*end) {
-		unit = strchr(units, *end & ~0x20);
+		/* A blank would be the end of the string in upper case. */
+		unit = *end == ' ' ? NULL : strchr(units, *end & ~0x20);
 		if (!unit || end[1])
 			return false;
 		shift = 10 * (unsigned int)(unit - units + 1);

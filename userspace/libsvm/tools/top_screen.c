@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
  * The terminal of kfdsvm top: its other screen, keys as they are typed. However the command
- * ends, by a key or by a signal, the terminal is as it was.
+ * ends, by a key or by a signal, the terminal is as it was. To stop it ends it, too.
  */
 #include <errno.h>
 #include <poll.h>
@@ -17,17 +17,21 @@
 #include "top.h"
 
 static struct termios saved;
+/* The terminal is not as it was; and: there are keys to be read. */
+static bool raw;
 static bool keys;
 static int signals = -1;
 
 int top_screen_open(void)
 {
-	struct termios raw;
+	struct termios to;
 	sigset_t set;
 
 	sigemptyset(&set);
 	sigaddset(&set, SIGWINCH);
 	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGQUIT);
+	sigaddset(&set, SIGTSTP);
 	sigaddset(&set, SIGTERM);
 	sigaddset(&set, SIGHUP);
 	signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
@@ -36,9 +40,9 @@ int top_screen_open(void)
 	sigprocmask(SIG_BLOCK, &set, NULL);
 	keys = isatty(STDIN_FILENO) && !tcgetattr(STDIN_FILENO, &saved);
 	if (keys) {
-		raw = saved;
-		raw.c_lflag &= (tcflag_t)~(ICANON | ECHO);
-		tcsetattr(STDIN_FILENO, TCSANOW, &raw);
+		to = saved;
+		to.c_lflag &= (tcflag_t)~(ICANON | ECHO);
+		raw = !tcsetattr(STDIN_FILENO, TCSANOW, &to);
 	}
 	/* The other screen, without cursor. */
 	fputs("\033[?1049h\033[?25l", stdout);
@@ -49,7 +53,7 @@ void top_screen_close(void)
 {
 	fputs("\033[?25h\033[?1049l", stdout);
 	fflush(stdout);
-	if (keys)
+	if (raw)
 		tcsetattr(STDIN_FILENO, TCSANOW, &saved);
 	close(signals);
 }

@@ -20,7 +20,7 @@
 
 /* 96 bytes each. */
 #define DEFAULT_LIMIT	4000000u
-/* For the END of what had begun when the program ended. */
+/* For the END of what had begun when the program ended, whatever others do meanwhile. */
 #define LAST_MS		500
 
 /* Processes whose events are recorded, or not. */
@@ -137,7 +137,8 @@ static bool has_ended(struct trace_run *run)
 	do
 		pid = waitpid(run->pid, &run->status, WNOHANG);
 	while (pid < 0 && errno == EINTR);
-	return pid == run->pid;
+	/* An error is that it cannot be waited for: it has gone, too. */
+	return pid != 0;
 }
 
 static unsigned int fill_poll(const struct trace_sources *sources, struct pollfd *fds)
@@ -151,6 +152,7 @@ static void record(struct trace_sources *sources, struct trace_run *run,
 		   struct family *family, int signal_fd)
 {
 	struct pollfd fds[TRACE_MAX_GPUS * TRACE_GROUPS + 1];
+	uint64_t end;
 	unsigned int n;
 
 	do {
@@ -162,9 +164,11 @@ static void record(struct trace_sources *sources, struct trace_run *run,
 			forward(signal_fd, run);
 	} while (!has_ended(run));
 	run->end_ns = trace_now();
-	while (drain(sources, run, family) ||
-	       (trace_unended(&run->events) &&
-		poll(fds, fill_poll(sources, fds), LAST_MS) > 0))
+	end = run->end_ns + LAST_MS * UINT64_C(1000000);
+	while (trace_now() < end &&
+	       (drain(sources, run, family) ||
+		(trace_unended(&run->events) &&
+		 poll(fds, fill_poll(sources, fds), LAST_MS) > 0)))
 		;
 }
 
@@ -174,7 +178,7 @@ static void summary(const struct trace_run *run, const struct trace_slices *slic
 	fprintf(stderr, "kfdsvm trace: %zu events in %s\n", run->events.n, path);
 	if (!run->events.n && !is_admin())
 		fputs("kfdsvm trace: without CAP_SYS_ADMIN no driver tells of the program's "
-		      "children, and the virtual GPU's of nothing\n", stderr);
+		      "children\n", stderr);
 	if (slices->unpaired)
 		fprintf(stderr, "kfdsvm trace: %" PRIu64 " events without their other half\n",
 			slices->unpaired);
@@ -234,6 +238,8 @@ static int block_signals(sigset_t *old)
 	sigset_t set;
 	int fd;
 
+	/* Who started us may have it ignored: then children end without a trace. */
+	signal(SIGCHLD, SIG_DFL);
 	sigemptyset(&set);
 	for (size_t i = 0; i < sizeof(forwarded) / sizeof(forwarded[0]); i++)
 		sigaddset(&set, forwarded[i]);

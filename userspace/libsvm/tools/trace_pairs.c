@@ -6,6 +6,9 @@
 #include "output.h"
 #include "trace.h"
 
+/* More than can be open at once: what is older has lost its END, and is not looked at. */
+#define MAX_OPEN	4096u
+
 struct builder {
 	struct trace_slices *to;
 	size_t room;
@@ -119,7 +122,9 @@ static bool match(const struct kfdsvm_event *start, const struct kfdsvm_event *e
 /* The latest START that fits: an older one has lost its END. */
 static void end_slice(struct builder *b, const struct kfdsvm_event *e)
 {
-	for (size_t i = b->nopen; i-- > 0;) {
+	size_t oldest = b->nopen > MAX_OPEN ? b->nopen - MAX_OPEN : 0;
+
+	for (size_t i = b->nopen; i-- > oldest;) {
 		struct trace_slice *slice = &b->to->list[b->open[i]];
 
 		if (!match(&slice->event, e))
