@@ -188,7 +188,10 @@ bool kfd_svm_thrash_is_held(const struct kfd_svm_thrash *thrash, u64 now_ms)
 	return now_ms < thrash->held_until_ms;
 }
 
-/* Would anything be lost if it were forgotten, with all pages out of VRAM? */
+/*
+ * Would anything be lost if it were forgotten, with all pages out of VRAM? Who has pulled
+ * those that came last may not have been counted yet.
+ */
 bool kfd_svm_thrash_is_warm(const struct kfd_svm_thrash *thrash, u64 now_ms)
 {
 	if (kfd_svm_thrash_is_held(thrash, now_ms))
@@ -197,6 +200,7 @@ bool kfd_svm_thrash_is_warm(const struct kfd_svm_thrash *thrash, u64 now_ms)
 	    2 * KFD_SVM_THRASH_SOON_MS)
 		return false;
 	return thrash->nr_holds ||
+	       !bitmap_empty(thrash->came, KFD_SVM_BLOCK_PAGES) ||
 	       !bitmap_empty(thrash->low, KFD_SVM_BLOCK_PAGES) ||
 	       !bitmap_empty(thrash->high, KFD_SVM_BLOCK_PAGES);
 }
