@@ -157,6 +157,7 @@ static void fork_and_write(struct sim *sim, struct mx_plan *plan)
 	bool shared = mx_is_shared(sim->cell->kind);
 	bool parent = sim->cell->event == MX_FORK_PARENT;
 
+	plan->loose = sim->cell->mode == MX_XNACK_OFF && sim->place >= IN_VRAM;
 	if (!shared)
 		plan->child = parent ? sim->data : MX_CHILD;
 	/*

@@ -134,6 +134,9 @@ struct mx_step {
  * @late: pages that were unmapped, but are parts of a huge page in VRAM, which is free
  *	when the last of its pages is: until the CPU has it back, VRAM may still hold them
  * @some_moves: page counts of the second job depend on how copies are broken up
+ * @loose: with XNACK off, memory that a fork shares is restored when the queues need it,
+ *	before or after somebody writes it: up to the second job it is in RAM or where it
+ *	was, and what moves depends on that
  */
 struct mx_plan {
 	struct mx_step step[MX_NSTEPS];
@@ -145,6 +148,7 @@ struct mx_plan {
 	enum mx_data child;
 	bool neighbours;
 	bool some_moves;
+	bool loose;
 	unsigned int late;
 };
 

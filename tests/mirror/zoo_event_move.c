@@ -330,6 +330,20 @@ static bool all_heard(struct zoo_watch *w)
 	return all;
 }
 
+/* As zoo_device_fill(), while the scanner takes the mappings away. */
+static void fill_and_follow(struct zoo_watch *w)
+{
+	for (size_t p = 0; p < w->npages; p++) {
+		uint64_t word = zoo_device_word(p);
+		int ret;
+
+		while ((ret = hmt_device_write(w->fd, w->va + p * ZPAGE, &word,
+					       sizeof(word))) == -EFAULT)
+			zoo_watch_again(w);
+		hmt_ok(ret);
+	}
+}
+
 static void balanced(void *arg)
 {
 	pthread_t thread;
@@ -341,7 +355,7 @@ static void balanced(void *arg)
 	zoo_anon(&z, zoo_npages());
 	zoo_touch_all(&z);
 	zoo_watch(&w, z.va, z.npages, 512, ZOO_WRITE);
-	zoo_device_fill(&w);
+	fill_and_follow(&w);
 	w.log = 0;
 	hmt_until(all_heard(&w));
 	zoo_numa_scanning(false);
