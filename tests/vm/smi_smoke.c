@@ -221,8 +221,9 @@ static void prefetch_is_told_in_pairs(void)
 	fd = smi_open(BIT_OF(MIGRATE_START) | BIT_OF(MIGRATE_END));
 	prefetch(p, 4, dev.gpu_id);
 	smi_read(fd);
-	CHECK_EQ(nlines, 2);
-	CHECK_EQ(check_pairs(), 1);
+	/* A page in somebody's hands for a moment goes with a second move. */
+	CHECK(nlines >= 2);
+	CHECK_EQ(2 * check_pairs(), nlines);
 	l = &lines[0];
 	CHECK_EQ(l->pid, getpid());
 	CHECK_EQ(l->page, (uintptr_t)p / KT_PAGE);
@@ -231,11 +232,12 @@ static void prefetch_is_told_in_pairs(void)
 	CHECK_EQ(l->to, dev.gpu_id);
 	CHECK_EQ(l->prefetch, dev.gpu_id);
 	CHECK_EQ(l->trigger, 0);
-	CHECK_EQ(lines[1].error, 0);
+	CHECK_EQ(lines[nlines - 1].error, 0);
 
 	prefetch(p, 4, 0);
 	smi_read(fd);
-	CHECK_EQ(check_pairs(), 1);
+	CHECK(nlines >= 2);
+	CHECK_EQ(2 * check_pairs(), nlines);
 	CHECK_EQ(find(MIGRATE_START)->from, dev.gpu_id);
 	CHECK_EQ(find(MIGRATE_START)->to, 0);
 	CHECK_EQ(find(MIGRATE_END)->trigger, 0);
