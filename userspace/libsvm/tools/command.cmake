@@ -11,6 +11,7 @@ pkg_check_modules(JSONC REQUIRED IMPORTED_TARGET GLOBAL json-c>=0.15)
 set(KFDSVM_COMMAND_DIR ${CMAKE_CURRENT_LIST_DIR})
 # All but main(), which unit tests bring themselves.
 set(KFDSVM_COMMAND_SOURCES
+	command.c
 	doctor.c
 	doctor_checks.c
 	doctor_machine.c

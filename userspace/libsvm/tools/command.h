@@ -3,6 +3,8 @@
 #ifndef KFDSVM_COMMAND_H
 #define KFDSVM_COMMAND_H
 
+#include <stdio.h>
+
 /* Exit codes; `kfdsvm --help` and the manual pages list them. */
 enum {
 	EXIT_WORKS = 0,
@@ -25,5 +27,8 @@ int command_top(int argc, char **argv);
 int command_trace(int argc, char **argv);
 int command_report(int argc, char **argv);
 int command_run(int argc, char **argv);
+
+/* What getopt says that a command does not know: 'h', 'V', or an error. The exit code. */
+int command_option(int opt, void (*usage)(FILE *to), int error_code);
 
 #endif

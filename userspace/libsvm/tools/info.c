@@ -189,15 +189,8 @@ int command_info(int argc, char **argv)
 		case 'j':
 			json = true;
 			break;
-		case 'h':
-			usage(stdout);
-			return output_end(EXIT_WORKS);
-		case 'V':
-			printf("kfdsvm %s\n", kfdsvm_version());
-			return output_end(EXIT_WORKS);
 		default:
-			usage(stderr);
-			return EXIT_USAGE;
+			return command_option(opt, usage, EXIT_USAGE);
 		}
 	}
 	if (optind < argc) {

@@ -4,10 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include <kfdsvm.h>
-
 #include "command.h"
-#include "output.h"
 
 static const struct {
 	const char *name;
@@ -53,19 +50,9 @@ int main(int argc, char **argv)
 	int opt;
 
 	/* '+': options of a command are its own. */
-	while ((opt = getopt_long(argc, argv, "+hV", options, NULL)) != -1) {
-		switch (opt) {
-		case 'h':
-			usage(stdout);
-			return output_end(EXIT_WORKS);
-		case 'V':
-			printf("kfdsvm %s\n", kfdsvm_version());
-			return output_end(EXIT_WORKS);
-		default:
-			usage(stderr);
-			return EXIT_USAGE;
-		}
-	}
+	opt = getopt_long(argc, argv, "+hV", options, NULL);
+	if (opt != -1)
+		return command_option(opt, usage, EXIT_USAGE);
 	for (size_t i = 0; optind < argc && i < NCOMMANDS; i++) {
 		if (!strcmp(argv[optind], commands[i].name)) {
 			argc -= optind;

@@ -253,15 +253,8 @@ int command_report(int argc, char **argv)
 		case 'j':
 			json = true;
 			break;
-		case 'h':
-			usage(stdout);
-			return output_end(EXIT_WORKS);
-		case 'V':
-			printf("kfdsvm %s\n", kfdsvm_version());
-			return output_end(EXIT_WORKS);
 		default:
-			usage(stderr);
-			return EXIT_USAGE;
+			return command_option(opt, usage, EXIT_USAGE);
 		}
 	}
 	if (optind + 1 != argc) {

@@ -253,17 +253,8 @@ static int take_options(int argc, char **argv)
 	int opt;
 
 	while ((opt = getopt_long(argc, argv, "+m:s:p:g:r::nhV", long_options, NULL)) != -1) {
-		switch (opt) {
-		case 'h':
-			usage(stdout);
-			return EXIT_WORKS;
-		case 'V':
-			printf("kfdsvm %s\n", kfdsvm_version());
-			return EXIT_WORKS;
-		case '?':
-			usage(stderr);
-			return EXIT_SELF;
-		}
+		if (opt == 'h' || opt == 'V' || opt == '?')
+			return command_option(opt, usage, EXIT_SELF);
 		if (take_option(opt))
 			continue;
 		fprintf(stderr, "kfdsvm run: -%c %s: not understood\n", opt, optarg ? optarg : "");

@@ -242,15 +242,8 @@ int command_top(int argc, char **argv)
 		case 'j':
 			options.json = true;
 			break;
-		case 'h':
-			usage(stdout);
-			return output_end(EXIT_WORKS);
-		case 'V':
-			printf("kfdsvm %s\n", kfdsvm_version());
-			return output_end(EXIT_WORKS);
 		default:
-			usage(stderr);
-			return EXIT_USAGE;
+			return command_option(opt, usage, EXIT_USAGE);
 		}
 	}
 	if (optind < argc) {

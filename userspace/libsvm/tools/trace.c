@@ -312,15 +312,8 @@ int command_trace(int argc, char **argv)
 				break;
 			fprintf(stderr, "kfdsvm trace: bad limit '%s'\n", optarg);
 			return EXIT_SELF;
-		case 'h':
-			usage(stdout);
-			return output_end(EXIT_WORKS);
-		case 'V':
-			printf("kfdsvm %s\n", kfdsvm_version());
-			return output_end(EXIT_WORKS);
 		default:
-			usage(stderr);
-			return EXIT_SELF;
+			return command_option(opt, usage, EXIT_SELF);
 		}
 	}
 	if (optind == argc) {
