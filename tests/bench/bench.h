@@ -17,6 +17,24 @@
 
 noreturn void die(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
+/* --- args.c: the command line */
+
+/**
+ * struct bench_args - what a benchmark was started with
+ * @parts: names of what is to be run, NULL at the end; none: what runs by default
+ * @kind: only kinds of memory with this in their name, or NULL
+ * @check: fail where a figure misses its bar
+ */
+struct bench_args {
+	char **parts;
+	const char *kind;
+	bool check;
+};
+
+/* Reads the arguments, opens the module, loads the bars. @usage does not return. */
+void bench_begin(struct bench_args *args, int argc, char **argv, void (*usage)(void));
+bool bench_wanted(const struct bench_args *args, const char *name, bool by_default);
+
 /* --- device.c: the module */
 
 extern struct hmm_bench_info info;

@@ -5,10 +5,8 @@
  */
 #include "bench.h"
 
-#include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 static void usage(void)
 {
@@ -21,58 +19,18 @@ static void usage(void)
 	exit(2);
 }
 
-static bool wanted(char **parts, const char *name, bool by_default)
-{
-	if (!*parts)
-		return by_default;
-	for (; *parts; parts++)
-		if (!strcmp(*parts, name))
-			return true;
-	return false;
-}
-
 int main(int argc, char **argv)
 {
-	static const struct option options[] = {
-		{ "check", no_argument, NULL, 'c' },
-		{ "bars", required_argument, NULL, 'b' },
-		{ "kind", required_argument, NULL, 'o' },
-		{ NULL, 0, NULL, 0 },
-	};
-	const char *kernel = getenv("KFDSVM_KERNEL"), *bars = NULL, *only = NULL;
-	bool check = false;
-	int opt;
+	struct bench_args args;
 
-	while ((opt = getopt_long(argc, argv, "", options, NULL)) != -1) {
-		switch (opt) {
-		case 'c':
-			check = true;
-			break;
-		case 'b':
-			bars = optarg;
-			break;
-		case 'o':
-			only = optarg;
-			break;
-		default:
-			usage();
-		}
-	}
-	argv += optind;
-	if (check && !bars)
-		usage();
-
-	device_setup();
-	memory_setup();
-	if (bars)
-		bars_load(bars, kernel ? kernel : "unknown");
-	if (wanted(argv, "walks", true))
-		bench_walks(only);
-	if (wanted(argv, "scale", true))
+	bench_begin(&args, argc, argv, usage);
+	if (bench_wanted(&args, "walks", true))
+		bench_walks(args.kind);
+	if (bench_wanted(&args, "scale", true))
 		bench_scale();
-	if (wanted(argv, "churn", false)) {
+	if (bench_wanted(&args, "churn", false)) {
 		bench_churn();
 		bench_race();
 	}
-	return check && !bars_verdict();
+	return args.check && !bars_verdict();
 }

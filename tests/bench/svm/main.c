@@ -5,10 +5,8 @@
  */
 #include "svm.h"
 
-#include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 static const struct {
 	const char *name;
@@ -31,51 +29,17 @@ static void usage(void)
 	exit(2);
 }
 
-static bool wanted(char **names, const char *name)
-{
-	if (!*names)
-		return true;
-	for (; *names; names++)
-		if (!strcmp(*names, name))
-			return true;
-	return false;
-}
-
 int main(int argc, char **argv)
 {
-	static const struct option options[] = {
-		{ "check", no_argument, NULL, 'c' },
-		{ "bars", required_argument, NULL, 'b' },
-		{ NULL, 0, NULL, 0 },
-	};
-	const char *kernel = getenv("KFDSVM_KERNEL"), *bars = NULL;
-	bool check = false;
+	struct bench_args args;
 	unsigned int i;
-	int opt;
 
-	while ((opt = getopt_long(argc, argv, "", options, NULL)) != -1) {
-		switch (opt) {
-		case 'c':
-			check = true;
-			break;
-		case 'b':
-			bars = optarg;
-			break;
-		default:
-			usage();
-		}
-	}
-	argv += optind;
-	if (check && !bars)
+	bench_begin(&args, argc, argv, usage);
+	if (args.kind)
 		usage();
-
-	device_setup();
-	memory_setup();
-	if (bars)
-		bars_load(bars, kernel ? kernel : "unknown");
 	rows_head();
 	for (i = 0; i < sizeof(parts) / sizeof(parts[0]); i++)
-		if (wanted(argv, parts[i].name))
+		if (bench_wanted(&args, parts[i].name, true))
 			parts[i].run();
-	return check && !bars_verdict();
+	return args.check && !bars_verdict();
 }
