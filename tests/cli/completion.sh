@@ -5,21 +5,9 @@
 
 set -u
 # shellcheck source=/dev/null
+. "$(dirname "$0")/../common/tap.sh"
+# shellcheck source=/dev/null
 . "$1"
-number=0
-failed=0
-
-report()
-{
-	number=$((number + 1))
-	if (($1 == 0)); then
-		echo "ok $number - $2"
-	else
-		echo "not ok $number - $2"
-		failed=1
-	fi
-}
-
 # completes WORD...: what the last word may become.
 completes()
 {
@@ -55,5 +43,4 @@ if (($# > 1)); then
 		report $? "$command: options of --help are completed${missing:+, but$missing}"
 	done
 fi
-echo "1..$number"
-exit $failed
+tap_end

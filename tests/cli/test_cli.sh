@@ -4,32 +4,13 @@
 # script takes away in a mount namespace. Output is TAP.
 
 set -u
+# shellcheck source=/dev/null
+. "$(dirname "$0")/../common/tap.sh"
 here=$(dirname "$0")
 known=/usr/local/libexec/kfdsvm/cli_known
 tmp=$(mktemp -d)
 trap 'rm -rf "$tmp"' EXIT
 chmod 755 "$tmp"
-number=0
-failed=0
-
-# report CODE NAME: passed if CODE is 0.
-report()
-{
-	number=$((number + 1))
-	if (($1 == 0)); then
-		echo "ok $number - $2"
-	else
-		echo "not ok $number - $2"
-		failed=1
-	fi
-}
-
-skip()
-{
-	number=$((number + 1))
-	echo "ok $number - $1 # SKIP $2"
-}
-
 # code WANTED COMMAND...: does it exit so? Its output goes to $tmp/out and $tmp/err.
 code()
 {
@@ -238,5 +219,4 @@ code 128+13 to_pipe env --default-signal=PIPE kfdsvm info &&
 	code 3 to_pipe env --ignore-signal=PIPE kfdsvm info && [[ ! -s $tmp/err ]]
 report $? "output that is closed early"
 exec 8>&-
-echo "1..$number"
-exit $failed
+tap_end

@@ -4,20 +4,8 @@
 # Output is TAP.
 
 set -u
-number=0
-failed=0
-
-report()
-{
-	number=$((number + 1))
-	if (($1 == 0)); then
-		echo "ok $number - $2"
-	else
-		echo "not ok $number - $2"
-		failed=1
-	fi
-}
-
+# shellcheck source=/dev/null
+. "$(dirname "$0")/../common/tap.sh"
 out=$(kfdsvm doctor --json)
 (($? == 1)) && python3 -c '
 import json, sys
@@ -39,5 +27,4 @@ report $(($? != 1)) "top: no driver"
 kfdsvm trace -o /tmp/no-trace -- touch /tmp/was-run 2>/dev/null
 (($? == 125)) && [[ ! -e /tmp/was-run ]]
 report $? "trace: the program is not run"
-echo "1..$number"
-exit $failed
+tap_end

@@ -148,6 +148,9 @@ int kt_write_file(const char *path, const char *text);
 /* upstream's counters_<gpu>/NAME in sysfs, or the virtual GPU's in debugfs. */
 int kt_counter(struct kt_dev *dev, const char *name, uint64_t *value);
 
+/* Bytes this process has in the GPU's VRAM: 0, or -errno where the driver does not tell. */
+int kt_process_vram(struct kt_dev *dev, uint64_t *bytes);
+
 /* Has the driver nothing of process @pid any more? It takes a process apart after its end. */
 bool kt_process_gone(pid_t pid);
 

@@ -88,6 +88,20 @@ static int debugfs_counter(struct kt_dev *dev, const char *name, uint64_t *value
 	return -ENOENT;
 }
 
+int kt_process_vram(struct kt_dev *dev, uint64_t *bytes)
+{
+	char path[96], text[32];
+	int ret;
+
+	snprintf(path, sizeof(path), "/sys/class/kfd/kfd/proc/%d/vram_%u", (int)getpid(),
+		 dev->gpu_id);
+	ret = kt_read_file(path, text, sizeof(text));
+	if (ret <= 0)
+		return ret ? ret : -ENODATA;
+	*bytes = strtoull(text, NULL, 0);
+	return 0;
+}
+
 bool kt_process_gone(pid_t pid)
 {
 	char path[64];

@@ -11,16 +11,6 @@
 #define WINDOW (KT_PAGE << WINDOW_LG2)
 #define MAX_ROUNDS 40
 
-static char *map_bouncing(void)
-{
-	char *p = vram_map(WINDOW);
-
-	fill_words(p, WINDOW, 0);
-	vram_register(p, WINDOW);
-	set_attr(p, WINDOW, KFD_SVM_ATTR_GRANULARITY, WINDOW_LG2);
-	return p;
-}
-
 /* The CPU writes and the GPU reads, until a round moves nothing any more. */
 static unsigned int bounce_until_it_stays(uint32_t *p)
 {
@@ -46,7 +36,7 @@ static void window_that_bounces_stays_in_ram(void **state)
 
 	(void)state;
 	gpu_open_queue();
-	p = (uint32_t *)map_bouncing();
+	p = (uint32_t *)vram_map_window(WINDOW_LG2, 0);
 	m = moves_now();
 	rounds = bounce_until_it_stays(p);
 	expect_in_vram(p, WINDOW, 0);
@@ -67,8 +57,8 @@ static void other_window_moves_while_one_stays(void **state)
 
 	(void)state;
 	gpu_open_queue();
-	p = map_bouncing();
-	q = map_bouncing();
+	p = vram_map_window(WINDOW_LG2, 0);
+	q = vram_map_window(WINDOW_LG2, 0);
 	bounce_until_it_stays((uint32_t *)p);
 	gpu_read32(q);
 	expect_in_vram(q, WINDOW, WINDOW / KT_PAGE);
@@ -89,7 +79,7 @@ static void window_that_bounced_moves_again_later(void **state)
 
 	(void)state;
 	gpu_open_queue();
-	p = map_bouncing();
+	p = vram_map_window(WINDOW_LG2, 0);
 	bounce_until_it_stays((uint32_t *)p);
 	assert_true(kt_wait_for(moves_on_a_fault(p), KT_WAIT_MS));
 	assert_int_equal(*(uint32_t *)(p + 4), 1);

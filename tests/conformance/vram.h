@@ -67,6 +67,8 @@ void prefetch(void *p, size_t len);
 void prefetch_back(void *p, size_t len);
 /* vram_map(), filled, registered and moved; all of it must be in VRAM then. */
 void *vram_filled(size_t len, uint32_t seed);
+/* vram_map(), filled and registered, of 1 << @lg2 pages that move as one. */
+void *vram_map_window(unsigned int lg2, uint32_t seed);
 void cpu_touch(const void *p);
 
 /* ---- where pages are ---- */

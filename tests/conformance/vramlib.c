@@ -92,6 +92,17 @@ void *vram_filled(size_t len, uint32_t seed)
 	return p;
 }
 
+void *vram_map_window(unsigned int lg2, uint32_t seed)
+{
+	size_t len = KT_PAGE << lg2;
+	void *p = vram_map(len);
+
+	fill_words(p, len, seed);
+	vram_register(p, len);
+	set_attr(p, len, KFD_SVM_ATTR_GRANULARITY, lg2);
+	return p;
+}
+
 void cpu_touch(const void *p)
 {
 	(void)*(const volatile char *)p;
@@ -184,13 +195,11 @@ void expect_moves(struct moves *m, uint64_t in, uint64_t out)
 
 uint64_t vram_used(void)
 {
-	char path[96], text[32];
+	uint64_t bytes;
 
-	snprintf(path, sizeof(path), "/sys/class/kfd/kfd/proc/%d/vram_%u", getpid(),
-		 gpu.gpu_id);
-	if (kt_read_file(path, text, sizeof(text)) <= 0)
-		conf_skip("this driver has no %s", path);
-	return strtoull(text, NULL, 0);
+	if (kt_process_vram(&gpu, &bytes))
+		conf_skip("this driver does not tell how much VRAM a process has");
+	return bytes;
 }
 
 void expect_vram_used(uint64_t bytes)

@@ -15,6 +15,8 @@
 # Output is TAP. The kernel log shows the oracle's first report.
 
 set -u
+# shellcheck source=/dev/null
+. "$(dirname "$0")/../common/tap.sh"
 
 ops=${1:-4000}
 conformance=${2:-kfdsvm-conformance}
@@ -31,21 +33,6 @@ mutants=(
 	"break_cow on fork_gpu_write_does_not_reach_the_child both"
 	"break_cow off write_to_read_only_mapping_is_exception oracle"
 )
-
-number=0
-failed=0
-
-report()
-{
-	local ok=$1 name=$2
-	number=$((number + 1))
-	if ((ok)); then
-		echo "ok $number - $name"
-	else
-		echo "not ok $number - $name"
-		failed=$((failed + 1))
-	fi
-}
 
 reports()
 {
@@ -79,9 +66,9 @@ for mode in on off; do
 	before=$(reports) checked=$(checks)
 	run_stress $mode
 	[[ $outcome == green ]]
-	report $((!$?)) "whole, the stress is green with XNACK $mode (is $outcome)"
+	report $? "whole, the stress is green with XNACK $mode (is $outcome)"
 	(($(reports) == before && $(checks) > checked))
-	report $((!$?)) "and the oracle has nothing to say of $(($(checks) - checked)) accesses"
+	report $? "and the oracle has nothing to say of $(($(checks) - checked)) accesses"
 done
 for line in "${mutants[@]}"; do
 	read -r mutant mode case who <<<"$line"
@@ -90,12 +77,11 @@ for line in "${mutants[@]}"; do
 	echo 1 >"$file"
 	"$conformance" --filter "$case/xnack_$mode" --xnack "$mode" >/dev/null 2>&1
 	(($(reports) > before))
-	report $((!$?)) "the oracle sees $mutant in $case/xnack_$mode ($(($(reports) - before)) reports)"
+	report $? "the oracle sees $mutant in $case/xnack_$mode ($(($(reports) - before)) reports)"
 	[[ $who == oracle ]] || run_stress "$mode"
 	echo 0 >"$file"
 	[[ $who != oracle ]] || continue
 	[[ $outcome == red ]]
-	report $((!$?)) "$mutant turns the stress red with XNACK $mode (is $outcome)"
+	report $? "$mutant turns the stress red with XNACK $mode (is $outcome)"
 done
-echo "1..$number"
-((failed == 0))
+tap_end

@@ -139,6 +139,21 @@ void tree_free(struct tree *tree)
 	tree_remove(tree, "");
 }
 
+int tree_setup(void **state)
+{
+	static struct tree tree;
+
+	tree_init(&tree);
+	*state = &tree;
+	return 0;
+}
+
+int tree_teardown(void **state)
+{
+	tree_free(*state);
+	return 0;
+}
+
 static void add_gpu(struct tree *tree, unsigned int node, const struct fake_gpu *gpu)
 {
 	char path[128];

@@ -18,6 +18,9 @@ struct tree {
 /* A folder with nothing in it, and a machine of struct fake where all works. */
 void tree_init(struct tree *tree);
 void tree_free(struct tree *tree);
+/* The same for cmocka: *@state is the tree. */
+int tree_setup(void **state);
+int tree_teardown(void **state);
 /* A file, with the folders it is in; @text of printf. */
 void tree_write(struct tree *tree, const char *path, const char *text, ...)
 	__attribute__((format(printf, 3, 4)));

@@ -19,21 +19,6 @@
 
 static struct findings findings;
 
-static int setup(void **state)
-{
-	static struct tree tree;
-
-	tree_init(&tree);
-	*state = &tree;
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	tree_free(*state);
-	return 0;
-}
-
 static bool examine(struct tree *tree, const char *hsa_xnack, const char *program)
 {
 	struct machine machine = {
@@ -472,7 +457,7 @@ static void targets_of_any_text(void **state)
 	assert_int_equal(doctor_targets(tree->root, list, 4), -EINVAL);
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, tree_setup, tree_teardown)
 
 int main(void)
 {

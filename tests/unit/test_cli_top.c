@@ -14,21 +14,6 @@
 
 #define PROC "/sys/class/kfd/kfd/proc"
 
-static int setup(void **state)
-{
-	static struct tree tree;
-
-	tree_init(&tree);
-	*state = &tree;
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	tree_free(*state);
-	return 0;
-}
-
 static void add_process(struct tree *tree, int pid, unsigned int gpu, unsigned long faults,
 			unsigned long in, unsigned long out)
 {
@@ -181,7 +166,7 @@ static void to_and_fro(void **state)
 	top_thrash_free(NULL);
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, tree_setup, tree_teardown)
 
 int main(void)
 {

@@ -11,13 +11,9 @@
 
 #include <cmocka.h>
 
+#include "same.h"
 #include "../../userspace/libsvm/include/kfdsvm.h"
 #include "../../userspace/libsvm/src/kfd.h"
-
-#define SAME(a, am, b, bm) do { \
-	assert_int_equal(offsetof(struct a, am), offsetof(struct b, bm)); \
-	assert_int_equal(sizeof(((struct a *)0)->am), sizeof(((struct b *)0)->bm)); \
-} while (0)
 
 static void calls_are_those_of_the_kernel(void **state)
 {

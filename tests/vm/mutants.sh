@@ -14,6 +14,8 @@
 # Output is TAP. The kernel log may show what the mutants break; see 20-mutants.list.
 
 set -u
+# shellcheck source=/dev/null
+. "$(dirname "$0")/../common/tap.sh"
 
 conformance=${KFDSVM_CONFORMANCE:-kfdsvm-conformance}
 here=$(dirname "$(readlink -f "$0")")
@@ -79,27 +81,6 @@ patch_lines()
 	done
 }
 
-number=0
-failed=0
-
-report()
-{
-	local ok=$1 name=$2
-	number=$((number + 1))
-	if ((ok)); then
-		echo "ok $number - $name"
-	else
-		echo "not ok $number - $name"
-		failed=$((failed + 1))
-	fi
-}
-
-skip()
-{
-	number=$((number + 1))
-	echo "ok $number - $1 # SKIP $2"
-}
-
 # outcome CASE MODE: red, green or skip
 outcome()
 {
@@ -161,11 +142,11 @@ run()
 		[[ $seen != red && $case == *race* ]] || break
 	done
 	[[ $seen == red ]]
-	report $((!$?)) "$mutant turns $case/xnack_$mode red (is $seen)"
+	report $? "$mutant turns $case/xnack_$mode red (is $seen)"
 	seen=$(outcome "$case" "$mode")
 	echo 0 >"$delay"
 	[[ $seen == green ]]
-	report $((!$?)) "without $mutant $case/xnack_$mode is green (is $seen)"
+	report $? "without $mutant $case/xnack_$mode is green (is $seen)"
 }
 
 echo "TAP version 13"
@@ -190,7 +171,6 @@ for line in "${mutants[@]}"; do
 	((third == 0 || index % 3 == third % 3)) || continue
 	run "$mutant" "$mode" "$case"
 done
-((number)) || report 0 "there are mutants to run"
+((number)) || report 1 "there are mutants to run"
 [[ $tag != pmem ]] || umount $dax
-echo "1..$number"
-((failed == 0))
+tap_end

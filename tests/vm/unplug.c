@@ -53,22 +53,12 @@ static void set_xnack(bool on)
 	CHECK_EQ(kt_xnack(dev.kfd, &mode), 0);
 }
 
-static void *map_len(size_t len)
-{
-	char *p = TRY(mmap(NULL, len + KT_HUGE, PROT_READ | PROT_WRITE,
-			   MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
-
-	return (void *)(((uintptr_t)p + KT_HUGE - 1) & ~(KT_HUGE - 1));
-}
-
 static uint64_t process_vram(void)
 {
-	char path[96], text[32];
+	uint64_t bytes;
 
-	snprintf(path, sizeof(path), "/sys/class/kfd/kfd/proc/%d/vram_%u", getpid(),
-		 dev.gpu_id);
-	CHECK(kt_read_file(path, text, sizeof(text)) > 0);
-	return strtoull(text, NULL, 10);
+	CHECK_EQ(kt_process_vram(&dev, &bytes), 0);
+	return bytes;
 }
 
 static int access_for(struct kt_dev *d, const void *p, size_t len)
@@ -281,7 +271,7 @@ static void process_gets_errors_and_keeps_its_data(void)
 	CHECK_EQ(kt_bo_vram(&dev, KT_HUGE, &vram), 0);
 	fill(gtt.cpu, gtt.len, 3);
 	fill(vram.cpu, vram.len, 4);
-	p = map_len(LEN);
+	p = map_aligned(LEN);
 	fill(p, LEN, 5);
 	CHECK_EQ(kt_svm_set1(dev.kfd, p, LEN, KFD_SVM_ATTR_PREFERRED_LOC, dev.gpu_id), 0);
 	CHECK_EQ(access_for(&dev, p, LEN), 0);
@@ -319,7 +309,7 @@ static void migrated_memory_comes_back(void)
 	char *p;
 
 	setup();
-	p = map_len(LEN);
+	p = map_aligned(LEN);
 	fill(p, LEN, 7);
 	CHECK_EQ(kt_svm_set1(dev.kfd, p, LEN, KFD_SVM_ATTR_PREFETCH_LOC, dev.gpu_id), 0);
 	if (!process_vram())
@@ -342,7 +332,7 @@ static void shared_pages_come_back_to_all(void)
 	pid_t pid;
 
 	setup();
-	p = map_len(LEN);
+	p = map_aligned(LEN);
 	fill(p, LEN, 9);
 	CHECK_EQ(kt_svm_set1(dev.kfd, p, LEN, KFD_SVM_ATTR_PREFETCH_LOC, dev.gpu_id), 0);
 	TRY(pipe(pipes));
@@ -408,8 +398,8 @@ static void queues_stop_for_good(void)
 	uint64_t end;
 
 	setup();
-	from = map_len(LEN);
-	to = map_len(LEN);
+	from = map_aligned(LEN);
+	to = map_aligned(LEN);
 	copy = malloc(LEN);
 	CHECK(copy);
 	fill(from, LEN, 1);
@@ -470,7 +460,7 @@ static void other_gpu_goes_on(bool xnack)
 
 	setup_two(&other);
 	set_xnack(xnack);
-	p = map_len(LEN);
+	p = map_aligned(LEN);
 	fill(p, LEN, 2);
 	CHECK_EQ(access_for(&dev, p, LEN), 0);
 	CHECK_EQ(access_for(&other, p, LEN), 0);
@@ -516,7 +506,7 @@ static void restore_does_not_wait_for_the_lost(void)
 
 	setup_two(&other);
 	set_xnack(false);
-	p = map_len(LEN);
+	p = map_aligned(LEN);
 	fill(p, LEN, 2);
 	CHECK_EQ(access_for(&dev, p, LEN), 0);
 	CHECK_EQ(access_for(&other, p, KT_HUGE), 0);
@@ -544,13 +534,13 @@ static void system_memory_stays_for_the_other(void)
 	CHECK_EQ(kt_bo_map(&other, gtt.handle), 0);
 	CHECK_EQ(kt_bo_map(&other, vram.handle), hive ? 0 : -EINVAL);
 	CHECK_EQ(kt_queue_create(&other, 4096, &q), 0);
-	other_copies(&q, gtt.cpu, map_len(KT_HUGE), 1);
+	other_copies(&q, gtt.cpu, map_aligned(KT_HUGE), 1);
 	gpu_unplug(0);
-	other_copies(&q, gtt.cpu, map_len(KT_HUGE), 2);
+	other_copies(&q, gtt.cpu, map_aligned(KT_HUGE), 2);
 	CHECK_EQ(kt_bo_map(&other, vram.handle), -ENODEV);
 	CHECK_EQ(kt_bo_unmap(&other, gtt.handle), 0);
 	CHECK_EQ(kt_bo_map(&other, gtt.handle), 0);
-	other_copies(&q, gtt.cpu, map_len(KT_HUGE), 3);
+	other_copies(&q, gtt.cpu, map_aligned(KT_HUGE), 3);
 }
 
 /* Memory in the lost GPU's VRAM that the other reaches over the link, if there is one. */
@@ -562,8 +552,8 @@ static void peer_memory_comes_back(void)
 
 	setup_two(&other);
 	set_xnack(true);
-	p = map_len(LEN);
-	to = map_len(LEN);
+	p = map_aligned(LEN);
+	to = map_aligned(LEN);
 	fill(p, LEN, 6);
 	CHECK_EQ(kt_svm_set1(dev.kfd, p, LEN, KFD_SVM_ATTR_ACCESS_IN_PLACE, other.gpu_id), 0);
 	CHECK_EQ(kt_svm_set1(dev.kfd, p, LEN, KFD_SVM_ATTR_PREFERRED_LOC, dev.gpu_id), 0);
@@ -602,8 +592,36 @@ static void all_gpus_can_go(void)
 	check_new_process_works();
 }
 
+#define NCHANGES 5
+
+static volatile bool changed;
+
+static void *changes_topology(void *arg)
+{
+	for (unsigned int i = 0; i < NCHANGES; i++) {
+		gpu_unplug(0);
+		gpu_plug(0);
+	}
+	changed = true;
+	return arg;
+}
+
+/* Who finds the same generation before and after has seen one state of it. */
+static void topology_changes_at_once(void)
+{
+	pthread_t thread;
+
+	gpu_plug_all();
+	CHECK(topology_agrees());
+	CHECK_EQ(pthread_create(&thread, NULL, changes_topology, NULL), 0);
+	while (!changed)
+		CHECK(topology_agrees());
+	pthread_join(thread, NULL);
+}
+
 static const struct test_case cases[] = {
 	CASE(idle_gpu_goes_and_comes_back),
+	CASE(topology_changes_at_once),
 	CASE(process_gets_errors_and_keeps_its_data),
 	CASE(migrated_memory_comes_back),
 	CASE(shared_pages_come_back_to_all),

@@ -90,6 +90,38 @@ unsigned long topology_generation(void)
 	return strtoul(text, NULL, 10);
 }
 
+/* Folders of the CPU's links. */
+static unsigned int topology_links(void)
+{
+	char path[96];
+	unsigned int link;
+
+	for (link = 0;; link++) {
+		snprintf(path, sizeof(path), TOPOLOGY "/nodes/0/io_links/%u", link);
+		if (access(path, F_OK))
+			return link;
+	}
+}
+
+bool topology_agrees(void)
+{
+	unsigned int gpus, folders;
+	unsigned long generation;
+	uint64_t links;
+
+	do {
+		generation = topology_generation();
+		gpus = topology_gpus();
+		CHECK_EQ(kt_node_property(0, "io_links_count", &links), 0);
+		folders = topology_links();
+	} while (topology_generation() != generation);
+	if (links == gpus && folders == gpus)
+		return true;
+	note("generation %lu: %u GPUs, %llu links, %u folders of links", generation, gpus,
+	     (unsigned long long)links, folders);
+	return false;
+}
+
 int gpu_state(struct kt_dev *dev)
 {
 	struct kfd_ioctl_get_available_memory_args args = { .gpu_id = dev->gpu_id };
@@ -122,6 +154,14 @@ static void copy_on(unsigned int node)
 	kt_queue_ring(&q);
 	CHECK_EQ(kt_queue_wait(&q, KT_WAIT_MS), 0);
 	CHECK(filled(to, len, node));
+}
+
+void *map_aligned(size_t len)
+{
+	char *p = TRY(mmap(NULL, len + KT_HUGE, PROT_READ | PROT_WRITE,
+			   MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+
+	return (void *)(((uintptr_t)p + KT_HUGE - 1) & ~(KT_HUGE - 1));
 }
 
 void check_new_process_works(void)

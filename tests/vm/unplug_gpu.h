@@ -6,6 +6,7 @@
 #define UNPLUG_GPU_H
 
 #include <stdbool.h>
+#include <stddef.h>
 
 #include "kt.h"
 
@@ -20,11 +21,16 @@ void gpu_plug_all(void);
 /* GPUs in the topology; their generation_id. */
 unsigned int topology_gpus(void);
 unsigned long topology_generation(void);
+/* Reads it as user space does, anew if it has changed meanwhile. True: its parts agree. */
+bool topology_agrees(void);
 
 /* -ENODEV: this process's GPU is gone; 0: it is there. */
 int gpu_state(struct kt_dev *dev);
 /* Waits for the end of what the queue has, or of the GPU. False: neither came. */
 bool queue_ends(struct kt_dev *dev, struct kt_queue *q);
+
+/* Memory of the process's own, at an address of 2 MiB. */
+void *map_aligned(size_t len);
 
 /* A new process copies on each GPU in the topology. */
 void check_new_process_works(void);

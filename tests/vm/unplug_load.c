@@ -89,14 +89,6 @@ static void open_gpu(struct kt_dev *dev, unsigned int index, int xnack)
 		CHECK_EQ(kt_xnack(dev->kfd, &xnack), 0);
 }
 
-static uint64_t *map_words(void)
-{
-	char *p = TRY(mmap(NULL, LEN + KT_HUGE, PROT_READ | PROT_WRITE,
-			   MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
-
-	return (void *)(((uintptr_t)p + KT_HUGE - 1) & ~(KT_HUGE - 1));
-}
-
 static void set_ok_or_gone(struct kt_dev *dev, const void *p, uint32_t type)
 {
 	int ret = kt_svm_set1(dev->kfd, p, LEN, type, dev->gpu_id);
@@ -147,7 +139,7 @@ enum how { PREFETCH, FAULTS };
 /* Copies between two pieces of memory, over and over, wherever they are. */
 static void copier(unsigned int self, unsigned int index, int xnack, enum how how)
 {
-	uint64_t *from = map_words(), *to = map_words(), seed, old = 0;
+	uint64_t *from = map_aligned(LEN), *to = map_aligned(LEN), seed, old = 0;
 	struct kt_queue q;
 	struct kt_dev dev;
 	bool gone = false, done;

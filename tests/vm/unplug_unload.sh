@@ -4,38 +4,24 @@
 # GPUs is left; and loads again. Output is TAP.
 
 set -u
+# shellcheck source=/dev/null
+. "$(dirname "$0")/../common/tap.sh"
 
 driver=/sys/bus/platform/drivers/vamdgpu
 module=/run/kfdsvm/ko/vamdgpu.ko
-number=0
-failed=0
-
-# report OK NAME
-report()
-{
-	number=$((number + 1))
-	if (($1)); then
-		echo "ok $number - $2"
-	else
-		echo "not ok $number - $2"
-		failed=1
-	fi
-}
-
 echo "TAP version 13"
 echo vamdgpu.0 >$driver/unbind
-report $((!$?)) "a GPU is unplugged"
+report $? "a GPU is unplugged"
 [[ ! -e $driver/vamdgpu.0 ]]
-report $((!$?)) "and gone"
+report $? "and gone"
 rmmod vamdgpu
-report $((!$?)) "the module unloads"
+report $? "the module unloads"
 [[ ! -e /dev/kfd && ! -e /sys/devices/platform/vamdgpu.0 ]]
-report $((!$?)) "and leaves nothing"
+report $? "and leaves nothing"
 insmod "$module" gpus=2 vram_mb=64
-report $((!$?)) "it loads again"
+report $? "it loads again"
 [[ -e $driver/vamdgpu.0 && -e $driver/vamdgpu.1 ]]
-report $((!$?)) "with all GPUs"
+report $? "with all GPUs"
 rmmod vamdgpu && rmmod kfd_svm
-report $((!$?)) "and unloads with the core"
-echo "1..$number"
-exit $failed
+report $? "and unloads with the core"
+tap_end

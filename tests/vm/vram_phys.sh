@@ -3,26 +3,13 @@
 # Runs in the VM, with memmap=512M$0x180000000: which physical addresses the virtual GPU
 # takes as its VRAM, and what is left after one it does not.
 #
-# Output is TAP. Loads vamdgpu anew, so in a boot of its own.
+# Output is TAP. Loads vamdgpu anew, hence the word fresh in its list.
 
 set -u
+# shellcheck source=/dev/null
+. "$(dirname "$0")/../common/tap.sh"
 
 module=/run/kfdsvm/ko/vamdgpu.ko
-number=0
-failed=0
-
-# report OK NAME
-report()
-{
-	number=$((number + 1))
-	if (($1)); then
-		echo "ok $number - $2"
-	else
-		echo "not ok $number - $2"
-		failed=1
-	fi
-}
-
 # refused PARAMETERS ERROR LOG WHY
 refused()
 {
@@ -32,7 +19,7 @@ refused()
 	(($?)) && [[ $out == *"$2"* && ! -e /dev/kfd && ! -e /sys/module/vamdgpu ]] &&
 		dmesg | tail -n 8 | grep -q "vamdgpu: vram_phys.*$3" &&
 		! grep -q vamdgpu /proc/iomem
-	report $((!$?)) "$4: $2 ($out)"
+	report $? "$4: $2 ($out)"
 }
 
 if ! grep -qi '^ *180000000-19fffffff : Reserved' /proc/iomem; then
@@ -41,7 +28,7 @@ if ! grep -qi '^ *180000000-19fffffff : Reserved' /proc/iomem; then
 fi
 echo "TAP version 13"
 rmmod vamdgpu
-report $((!$?)) "vamdgpu unloads"
+report $? "vamdgpu unloads"
 
 refused "vram_phys=0x180100000 vram_mb=64" "Invalid" "multiple of 2 MiB" "odd address"
 refused "vram_phys=0xfffffffffc000000 vram_mb=128" "Invalid" "multiple of 2 MiB" "wraps"
@@ -51,19 +38,18 @@ refused "vram_phys=0x180000000 vram_mb=640" "Invalid" "not reserved" "reaches in
 refused "vram_phys=0x180000000,0x184000000 gpus=2 vram_mb=128" "busy" "in use" "overlap"
 
 insmod "$module" gpus=2 vram_mb=256 vram_phys=0x180000000,0x190000000
-report $((!$?)) "two GPUs with a region each"
+report $? "two GPUs with a region each"
 [[ $(grep -c ' : vamdgpu' /proc/iomem) == 2 ]]
-report $((!$?)) "which they hold"
+report $? "which they hold"
 [[ $(grep -c 'migration coherent' /sys/kernel/debug/kfd_svm/gpus) == 2 ]]
-report $((!$?)) "and memory migrates to"
+report $? "and memory migrates to"
 rmmod vamdgpu
-report $((!$?)) "it unloads"
+report $? "it unloads"
 ! grep -q vamdgpu /proc/iomem
-report $((!$?)) "and gives them back"
+report $? "and gives them back"
 
 insmod "$module" gpus=2 vram_mb=64 vram_phys=0,0x180000000
-report $((!$?)) "a region for the second GPU only"
+report $? "a region for the second GPU only"
 [[ $(grep -c 'migration coherent' /sys/kernel/debug/kfd_svm/gpus) == 1 ]]
-report $((!$?)) "is that one's"
-echo "1..$number"
-exit $failed
+report $? "is that one's"
+tap_end

@@ -63,12 +63,10 @@ static uint64_t vram_figure(const char *name)
 
 static uint64_t process_vram(void)
 {
-	char path[96], text[32];
+	uint64_t bytes;
 
-	snprintf(path, sizeof(path), "/sys/class/kfd/kfd/proc/%d/vram_%u", getpid(),
-		 dev.gpu_id);
-	CHECK(kt_read_file(path, text, sizeof(text)) > 0);
-	return strtoull(text, NULL, 10);
+	CHECK_EQ(kt_process_vram(&dev, &bytes), 0);
+	return bytes;
 }
 
 static void *migrate(size_t len, unsigned int seed)
