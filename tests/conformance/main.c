@@ -25,8 +25,11 @@ static const char usage[] =
 "  --list             print the names of the chosen cases and exit\n"
 "  --filter GLOB      only cases whose name matches; may be given again\n"
 "  --node N           topology node of the GPU (default: the first GPU)\n"
-"  --xnack on|off|both  fault modes to run in (default both); with `on` a GPU\n"
-"                     that cannot replay faults fails, with `both` it skips\n"
+"  --xnack on|off|both|alternate\n"
+"                     fault modes to run in (default both); with `on` a GPU that\n"
+"                     cannot replay faults fails, with `both` it skips; with\n"
+"                     `alternate` a case that can run in both runs in one, the\n"
+"                     next in the other: half the time for all the code\n"
 "  --vram KIND        what a prefetch to the GPU must do here: private (memory moves\n"
 "                     and comes back when the CPU touches it), coherent (it moves),\n"
 "                     none; anything else fails. Without, cases skip that cannot run\n"
@@ -61,6 +64,8 @@ struct choice {
 	const char *filters[MAX_FILTERS];
 	unsigned int nfilters;
 	bool on, off;
+	bool alternate;
+	bool turn;	/* of the next that alternates: on */
 	bool list;
 	const char *vram;
 	unsigned int needs;	/* VRAM_NEEDS of all that was chosen */
@@ -97,6 +102,22 @@ static void add_case(struct runner *r, struct choice *ch,
 		runner_add(r, c, mode, name);
 }
 
+static void add_in_modes(struct runner *r, struct choice *ch, const struct conf_case *c)
+{
+	bool off = ch->off && !(c->flags & CONF_ON);
+	bool on = ch->on && !(c->flags & CONF_OFF);
+
+	if (ch->alternate && on && off) {
+		on = ch->turn;
+		off = !on;
+		ch->turn = !ch->turn;
+	}
+	if (off)
+		add_case(r, ch, c, CONF_XNACK_OFF);
+	if (on)
+		add_case(r, ch, c, CONF_XNACK_ON);
+}
+
 static void add_all(struct runner *r, struct choice *ch)
 {
 	for (size_t g = 0; g < KT_ARRAY_SIZE(groups); g++) {
@@ -105,22 +126,22 @@ static void add_all(struct runner *r, struct choice *ch)
 
 			if (c->flags & (CONF_LONG | CONF_INJECT) & ~ch->optional)
 				continue;
-			if (c->flags & CONF_ONCE) {
+			if (c->flags & CONF_ONCE)
 				add_case(r, ch, c, CONF_XNACK_ANY);
-				continue;
-			}
-			if (ch->off && !(c->flags & CONF_ON))
-				add_case(r, ch, c, CONF_XNACK_OFF);
-			if (ch->on && !(c->flags & CONF_OFF))
-				add_case(r, ch, c, CONF_XNACK_ON);
+			else
+				add_in_modes(r, ch, c);
 		}
 	}
 }
 
 static bool parse_xnack(struct choice *ch, const char *arg)
 {
-	ch->on = !strcmp(arg, "on") || !strcmp(arg, "both");
-	ch->off = !strcmp(arg, "off") || !strcmp(arg, "both");
+	bool both;
+
+	ch->alternate = !strcmp(arg, "alternate");
+	both = ch->alternate || !strcmp(arg, "both");
+	ch->on = both || !strcmp(arg, "on");
+	ch->off = both || !strcmp(arg, "off");
 	/* Asked for by name, a GPU that cannot is a failure. */
 	conf_run.xnack_required = !strcmp(arg, "on");
 	return ch->on || ch->off;
