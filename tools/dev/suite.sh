@@ -4,6 +4,7 @@
 
 SUITES=$REPO/tests/vm/suites
 EMULATOR_FAULTS=3	# of a group of lines: more are no accident
+RELOAD_TIMEOUT=60	# seconds for a change of modules within a boot
 
 results_begin()
 {
@@ -180,10 +181,18 @@ cmd_unit()
 # --- VM tests
 #
 # A line of tests/vm/suites/*.list:  NAME | KERNELS | OPTIONS | COMMAND
-# KERNELS: all, stock, or names.  OPTIONS: words quick, long, icount, nogpu, mutants (see
-# tests/mutants) and powerfail (see --power-fail; a boot of its own), and load= xnack= gpus=
-# vram= mem= smp= machine= append= param=MODULE.NAME=VALUE allow=REGEX timeout=SECONDS (of
-# this line).
+# KERNELS: all, stock, or names.  OPTIONS are words:
+#
+# quick, long, timeout=SECONDS	of this line
+# smp= mem= machine= append= allow=REGEX icount, mutants (see tests/mutants), powerfail (see
+#	--power-fail; a boot of its own): the machine.  Lines of one machine share a boot
+# load= xnack= gpus= vram= param=MODULE.NAME=VALUE nogpu, fresh: the modules.  Where they are
+#	not those of the line before, they are loaded anew in the same boot.  Lines of one
+#	boot are sorted by them.  fresh is for a line that itself loads and unloads modules,
+#	or breaks them: the next line does not get what it leaves
+#
+# A line has one CPU unless it says smp=2, which is for what is about races: a VM with two
+# has the host to itself.
 
 trim()
 {
@@ -215,10 +224,12 @@ name_matches()
 	return 1
 }
 
-# suite_lines KERNEL MODE: "NAME<tab>TIMEOUT<tab>BOOT_OPTIONS<tab>COMMAND" of what is to run.
+# suite_lines KERNEL MODE: "NAME<tab>TIMEOUT<tab>MACHINE<tab>MODULES<tab>COMMAND" of what is
+# to run; MACHINE and MODULES are options of `./dev run`.
 suite_lines()
 {
-	local kernel=$1 mode=$2 name kernels options command word boot timeout quick long
+	local kernel=$1 mode=$2 name kernels options command word machine modules timeout quick
+	local long smp
 	cat "$SUITES"/*.list 2>/dev/null | while IFS='|' read -r name kernels options command; do
 		name=$(trim "$name")
 		[[ -n $name && $name != \#* ]] || continue
@@ -226,56 +237,77 @@ suite_lines()
 		[[ -n $command ]] || die "suite line $name has no command"
 		kernel_matches "$kernel" "$kernels" || continue
 		name_matches "$name" || continue
-		boot='' timeout=300 quick=0 long=0
+		machine='' modules='' timeout=300 quick=0 long=0 smp=1
 		for word in $options; do
 			case $word in
 			quick) quick=1 ;;
 			long) long=1 ;;
-			powerfail) boot+=" --power-fail --label $name" ;;
-			icount) boot+=" --icount" ;;
-			nogpu) boot+=" --no-gpu" ;;
-			mutants) boot+=" --mutants" ;;
+			powerfail) machine+=" --power-fail --label $name" ;;
+			icount) machine+=" --icount" ;;
+			mutants) machine+=" --mutants" ;;
+			nogpu) modules+=" --no-gpu" ;;
+			# No other set has this name.
+			fresh) modules+=" --label $name" ;;
 			timeout=*) timeout=${word#*=} ;;
-			load=* | xnack=* | gpus=* | vram=* | mem=* | smp=* | machine=* | \
-				append=* | param=* | allow=*)
-				boot+=" --${word%%=*} ${word#*=}"
+			smp=*) smp=${word#*=} ;;
+			mem=* | machine=* | append=* | allow=*)
+				machine+=" --${word%%=*} ${word#*=}"
+				;;
+			load=* | xnack=* | gpus=* | vram=* | param=*)
+				modules+=" --${word%%=*} ${word#*=}"
 				;;
 			*) die "suite line $name: unknown option $word" ;;
 			esac
 		done
 		[[ $mode != quick ]] || ((quick)) || continue
 		((!long)) || [[ $mode == long ]] || ((${#test_names[@]})) || continue
-		printf '%s\t%s\t%s\t%s\n' "$name" "$timeout" "${boot:- }" "$command"
+		printf '%s\t%s\t%s\t%s\t%s\n' "$name" "$timeout" "--smp $smp$machine" \
+			"${modules:- }" "$command"
 	done
 }
 
-# run_group KERNEL BOOT_OPTIONS FILE: the lines of FILE in one boot; a line that takes the
-# VM down has failed, and a new boot goes on with the next.
+# run_group KERNEL MACHINE FILE: the lines of FILE, "NAME<tab>TIMEOUT<tab>MODULES<tab>COMMAND",
+# in one boot; a line that takes the VM down has failed, and a new boot goes on with the next.
 run_group()
 {
-	local kernel=$1 boot=$2 file=$3 first=1 total count again=0
+	local kernel=$1 machine=$2 file=$3 first=1 total count again=0
 	total=$(wc -l <"$file")
 	while ((first <= total)); do
-		run_boot "$kernel" "$boot" "$file" "$first"
+		run_boot "$kernel" "$machine" "$file" "$first"
 		first=$((first + count))
 	done
 }
 
-# run_boot KERNEL BOOT FILE FIRST: sets `count` of its caller to how many lines are done;
+# boot_lines FILE FIRST: what guest-suite.sh is to read on standard output; sets vm_sets to
+# what the numbers in it stand for, and `budget` of its caller.
+boot_lines()
+{
+	local name timeout modules command
+	local -A number=()
+	vm_sets=()
+	while IFS=$'\t' read -r name timeout modules command; do
+		budget=$((budget + timeout))
+		if [[ -z ${number[$modules]:-} ]]; then
+			vm_sets+=("$modules")
+			number[$modules]=${#vm_sets[@]}
+			budget=$((budget + RELOAD_TIMEOUT))
+		fi
+		printf '%s\t%s\t%s\t%s\n' "$name" "$timeout" "${number[$modules]}" "$command"
+	done < <(sed -n "$2,\$p" "$1")
+}
+
+# run_boot KERNEL MACHINE FILE FIRST: sets `count` of its caller to how many lines are done;
 # `again` is how often the emulator failed for the caller, who may repeat a line.
 run_boot()
 {
-	local kernel=$1 boot=$2 file=$3 first=$4 dir rc i name timeout rest start code time
+	local kernel=$1 machine=$2 file=$3 first=$4 dir rc i name timeout rest code time down=0
 	local budget=180 lines
 	dir=$(mktemp -d "$BUILD/run/suite.XXXXXX")
-	lines=$(($(wc -l <"$file") - first + 1))
-	sed -n "$first,\$p" "$file" >"$dir/lines"
-	while IFS=$'\t' read -r name timeout rest; do
-		budget=$((budget + timeout))
-	done <"$dir/lines"
 	vm_defaults
+	boot_lines "$file" "$first" >"$dir/lines"
+	lines=$(wc -l <"$dir/lines")
 	# shellcheck disable=SC2086 # options are words
-	set -- --kernel "$kernel" --timeout "$budget" $boot
+	set -- --kernel "$kernel" --timeout "$budget" $machine
 	while (($#)); do
 		vm_option "$@"
 		shift "$vm_used"
@@ -304,6 +336,7 @@ run_boot()
 		fi
 		if [[ -z ${code:-} ]]; then
 			echo "the VM went down" >>"$dir/one"
+			down=1
 			judge "$kernel $name" "$rc" "$dir/one" '?'
 			break
 		fi
@@ -324,8 +357,8 @@ run_boot()
 		tail -n 15 "$dir/err" | sed 's/^/  e /'
 		result fail "$kernel $name" "the VM did not get to it"
 		count=1
-	elif ((rc == EXIT_LOG && count == lines)) && grep -aqx '@@@ done' "$dir/out"; then
-		result fail "$kernel kernel log" "$(boot_name "$dir/lines")"
+	elif ((rc && !down)); then
+		result fail "$kernel kernel log" "exit $rc, $(boot_name "$dir/lines")"
 	fi
 	rm -rf "$dir"
 }
@@ -341,25 +374,43 @@ boot_name()
 	cut -f1 "$1" | paste -sd ' ' | cut -c1-80
 }
 
-# vm_jobs DIR MODE KERNEL...: lines with equal options share a boot, and each boot is a job:
-# DIR/jobs names them in the order to run, DIR/N.lines holds the lines of one.
+# by_modules FILE: its lines with those next to each other that want the same modules, in
+# the order of the first of each.
+by_modules()
+{
+	awk -F '\t' '!($3 in first) { first[$3] = NR } { print first[$3] "\t" $0 }' "$1" |
+		sort -s -n -k 1,1 | cut -f 2-
+}
+
+# vm_jobs DIR MODE KERNEL...: lines of one machine share a boot, and each boot is a job:
+# DIR/jobs names them in the order to run, DIR/N.lines holds the lines of one.  Jobs with two
+# CPUs come first, then long ones, so that the last are short: the debug kernel takes several
+# times as long for a line.
 vm_jobs()
 {
-	local dir=$1 mode=$2 kernel name timeout boot command n=0
+	local dir=$1 mode=$2 kernel name timeout machine rest n=0 i weight
 	local -A job
 	shift 2
 	: >"$dir/jobs"
 	for kernel; do
 		job=()
-		while IFS=$'\t' read -r name timeout boot command; do
-			if [[ -z ${job[$boot]:-} ]]; then
-				job[$boot]=$((++n))
-				printf '%d\t%s\t%s\n' "$n" "$kernel" "$boot" >>"$dir/jobs"
+		while IFS=$'\t' read -r name timeout machine rest; do
+			if [[ -z ${job[$machine]:-} ]]; then
+				job[$machine]=$((++n))
+				printf '%d\t%s\t%s\n' "$n" "$kernel" "$machine" >>"$dir/jobs"
 			fi
-			printf '%s\t%s\t%s\n' "$name" "$timeout" "$command" \
-				>>"$dir/${job[$boot]}.lines"
+			printf '%s\t%s\t%s\n' "$name" "$timeout" "$rest" \
+				>>"$dir/${job[$machine]}.lines"
 		done < <(suite_lines "$kernel" "$mode")
 	done
+	while IFS=$'\t' read -r i kernel machine; do
+		by_modules "$dir/$i.lines" >"$dir/sorted"
+		mv "$dir/sorted" "$dir/$i.lines"
+		weight=$(wc -l <"$dir/$i.lines")
+		! is_debug_kernel "$kernel" || weight=$((weight * 3))
+		printf '%d\t%d\t%s\t%s\n' "$weight" "$i" "$kernel" "$machine"
+	done <"$dir/jobs" | LC_ALL=C sort -s -t $'\t' -k 4.1,4.7r -k 1,1nr | cut -f 2- >"$dir/order"
+	mv "$dir/order" "$dir/jobs"
 }
 
 # Takes the next job off DIR/jobs; fails when there is none.
@@ -377,18 +428,17 @@ next_job()
 # vm_worker DIR NUMBER: runs jobs until none is left; what one has to say comes in one piece.
 vm_worker()
 {
-	local dir=$1 number=$2 line n kernel boot
+	local dir=$1 number=$2 line n kernel machine
 	results_begin
 	while line=$(next_job "$dir"); do
-		IFS=$'\t' read -r n kernel boot <<<"$line"
-		run_group "$kernel" "$boot" "$dir/$n.lines" >"$dir/$n.out"
+		IFS=$'\t' read -r n kernel machine <<<"$line"
+		run_group "$kernel" "$machine" "$dir/$n.lines" >"$dir/$n.out"
 		flock "$dir/out.lock" cat "$dir/$n.out"
 	done
 	results_save "$dir/worker.$number"
 }
 
-# Most tests keep one core busy, so there are as many workers as slots for VMs.  The slowest
-# kernel comes first, so that the last jobs are short ones.
+# As many workers as slots for VMs; a VM takes one for each of its CPUs.
 vm_tests()
 {
 	local mode=$1 dir workers=${KFDSVM_VMS:-$(nproc)} i pids=()

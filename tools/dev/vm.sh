@@ -93,6 +93,7 @@ vm_defaults()
 	vm_timeout=1800 vm_params=() vm_dirs='' vm_build=1 vm_load=1 vm_allow='' vm_leaks=''
 	vm_interactive=0 vm_label='' vm_qemu=() vm_env=() vm_userspace=1 vm_extra=() vm_icount=0 vm_gpu=1
 	vm_machine='' vm_pmem_file='' vm_power_fail=0 vm_may_reset=0 vm_mutants=0
+	vm_sets=('')
 }
 
 vm_option()
@@ -175,43 +176,73 @@ vm_shares()
 	[[ ! -d $vm_local/usr/local ]] || vm_share_list+=("local:$vm_local/usr/local")
 }
 
-# vm_write_run DIR CMD...: what the guest reads.
-vm_write_run()
+# vm_write_set SHARE: what the options ask for of modules, for the guest (see guest-modules).
+vm_write_set()
 {
-	local dir=$1 name loaded=() params=() leaks=0
-	shift
-	local vm_guest_mounts=("${vm_share_list[@]/#local:*/local:/usr/local}")
-	mkdir -p "$dir/share/ko"
-	cp "$RUNNER/guest-main" "$dir/share/"
-	[[ ! -e $vm_local/ld.so.cache ]] || cp "$vm_local/ld.so.cache" "$dir/share/"
+	local share=$1 name loaded=() params=()
 	if ((vm_load)); then
 		for name in "${MODULES[@]}"; do
 			[[ -e $vm_ko/$name.ko ]] || continue
 			((vm_gpu)) || [[ $name == hmm_mirror ]] || continue
-			cp "$vm_ko/$name.ko" "$dir/share/ko/"
 			loaded+=("$name")
 		done
 		for name in "${vm_extra[@]}"; do
 			[[ -e $vm_ko/$name.ko ]] || die "no module $name"
-			cp "$vm_ko/$name.ko" "$dir/share/ko/"
 			loaded+=("$name")
+		done
+		for name in "${loaded[@]}"; do
+			[[ -e $share/ko/$name.ko ]] || cp "$vm_ko/$name.ko" "$share/ko/"
 		done
 		params=("vamdgpu.noretry=$((!vm_xnack))")
 		[[ -z $vm_gpus ]] || params+=("vamdgpu.gpus=$vm_gpus")
 		[[ -z $vm_vram ]] || params+=("vamdgpu.vram_mb=$vm_vram")
 		params+=("${vm_params[@]}")
-		((${#loaded[@]} == 0)) || ! is_debug_kernel "$vm_kernel" || leaks=1
+	fi
+	printf 'MODULES=(%s) PARAMS=(%s) SET_ENV=(%s)\n' \
+		"${loaded[*]@Q}" "${params[*]@Q}" "KFDSVM_XNACK=$vm_xnack"
+}
+
+# vm_write_sets SHARE: each of vm_sets has options of its own on top of those of the boot,
+# which begins with the first; the command changes to the others.
+vm_write_sets()
+{
+	local share=$1 words number=0
+	mkdir -p "$share/ko" "$share/sets"
+	for words in "${vm_sets[@]}"; do
+		number=$((number + 1))
+		(
+			# shellcheck disable=SC2086 # options are words
+			set -- $words
+			while (($#)); do
+				vm_option "$@"
+				shift "$vm_used"
+			done
+			vm_write_set "$share"
+		) >"$share/sets/$number"
+	done
+}
+
+# vm_write_run DIR CMD...: what the guest reads.
+vm_write_run()
+{
+	local dir=$1 leaks=0
+	shift
+	local vm_guest_mounts=("${vm_share_list[@]/#local:*/local:/usr/local}")
+	vm_write_sets "$dir/share"
+	cp "$RUNNER/guest-main" "$RUNNER/guest-modules" "$dir/share/"
+	[[ ! -e $vm_local/ld.so.cache ]] || cp "$vm_local/ld.so.cache" "$dir/share/"
+	if [[ -n $(ls "$dir/share/ko") ]] && is_debug_kernel "$vm_kernel"; then
+		leaks=1
 	fi
 	{
-		local KERNEL=$vm_kernel CWD=$PWD COMMAND=("$@") MODULES=("${loaded[@]}")
-		local PARAMS=("${params[@]}") LEAK_CHECK=${vm_leaks:-$leaks}
+		local KERNEL=$vm_kernel CWD=$PWD COMMAND=("$@")
+		local LEAK_CHECK=${vm_leaks:-$leaks}
 		local INTERACTIVE=$vm_interactive SHARES=("${vm_guest_mounts[@]}")
-		local ENVS=("KFDSVM_KERNEL=$vm_kernel" "KFDSVM_XNACK=$vm_xnack"
-			"KFDSVM_REPO=$REPO" "${vm_env[@]}")
+		local ENVS=("KFDSVM_KERNEL=$vm_kernel" "KFDSVM_REPO=$REPO" "${vm_env[@]}")
 		local SHELL_TERM=${TERM:-vt100} SHELL_SIZE=
 		! [[ -t 0 ]] || SHELL_SIZE=$(stty size | awk '{ print "rows", $1, "cols", $2 }')
-		declare -p KERNEL CWD COMMAND MODULES PARAMS LEAK_CHECK INTERACTIVE SHARES ENVS \
-			SHELL_TERM SHELL_SIZE
+		declare -p KERNEL CWD COMMAND LEAK_CHECK INTERACTIVE SHARES ENVS SHELL_TERM \
+			SHELL_SIZE
 	} >"$dir/share/config"
 }
 
@@ -299,22 +330,38 @@ vm_qemu_command()
 		"${options[@]}" "${vm_qemu[@]}")
 }
 
-# Each VM keeps all cores busy while it boots: more of them at once are only slower, and
-# run into timeouts.  The lock ends with the (sub)shell and QEMU.
-vm_take_slot()
+# A VM takes a slot for each of its CPUs: where the host has fewer cores than the VMs have
+# CPUs, each waits for locks and interrupts of CPUs that are not running, which takes several
+# times as long.  The turn keeps two from holding half of what they need.  The locks end with
+# the (sub)shell and QEMU.
+vm_take_slots()
 {
-	local i fd told=0 slots=${KFDSVM_VMS:-$(nproc)}
+	local i fd turn told=0 slots=${KFDSVM_VMS:-$(nproc)} got=0 want=$vm_smp
+	((want <= slots)) || want=$slots
 	mkdir -p "$BUILD/lock"
+	exec {turn}>"$BUILD/lock/vm-turn"
+	flock -n "$turn" || { told=1; vm_waits; flock "$turn"; }
 	while :; do
-		for ((i = 1; i <= slots; i++)); do
+		for ((i = 1; i <= slots && got < want; i++)); do
+			[[ -z ${vm_slots[i]:-} ]] || continue
 			exec {fd}>"$BUILD/lock/vm-$i"
-			flock -n "$fd" && return
-			exec {fd}>&-
+			if flock -n "$fd"; then
+				vm_slots[i]=$fd got=$((got + 1))
+			else
+				exec {fd}>&-
+			fi
 		done
-		((told)) || say "waiting: $slots VMs are running (KFDSVM_VMS changes how many may)"
+		((got < want)) || break
+		((told)) || vm_waits
 		told=1
 		sleep 1
 	done
+	exec {turn}>&-
+}
+
+vm_waits()
+{
+	say "waiting: other VMs are running (KFDSVM_VMS changes how many CPUs they may have)"
 }
 
 vm_cleanup()
@@ -328,7 +375,7 @@ vm_cleanup()
 # Runs in a subshell of its own so that its traps clean up.
 vm_boot()
 (
-	local log name readers=() rc=0
+	local log name readers=() vm_slots=() rc=0
 	mkdir -p "$BUILD/run" "$LOGS"
 	find "$LOGS" -maxdepth 1 -name 'vm-*' -mtime +7 -delete
 	name=$vm_kernel
@@ -336,7 +383,7 @@ vm_boot()
 	vm_dir=$(mktemp -d "$BUILD/run/$name.XXXXXX")
 	trap vm_cleanup EXIT
 	trap 'exit 130' INT TERM HUP
-	((vm_interactive)) || vm_take_slot
+	((vm_interactive)) || vm_take_slots
 	log=$LOGS/vm-$(date +%m%d-%H%M%S)-${vm_dir##*/}${vm_label:+-$vm_label}.log
 	vm_shares
 	vm_write_run "$vm_dir" "$@"
