@@ -8,7 +8,11 @@
  *   filling   in mem->chunks, not in mem->lru; the one who made it counts
  *   resident  in mem->chunks and mem->lru; live > 0, pages only
  *   evicting  in mem->chunks, not in mem->lru; the one who evicts counts
- *   dead      live == 0, for ever; in mem->dead or on its way there
+ *   dead      live == 0, for ever; in mem->dead or on its way there; in mem->lru until
+ *             somebody sees that it is dead
+ *
+ * What is in mem->chunks and not in mem->lru is in mem->nr_out; so is what is about to be
+ * made, and what is being given back. That may be room soon, or be free to go.
  *
  * A page is freed by whoever drops its last reference: under a page-table lock, in an
  * interrupt. So that takes no lock; a worker gives the memory back.
@@ -60,6 +64,16 @@ static bool is_before(struct rb_node *a, const struct rb_node *b)
 	return to_chunk(a)->addr < rb_entry(b, struct hmm_mirror_chunk, node)->addr;
 }
 
+/* live came to 0. */
+static void chunk_bury(struct hmm_mirror_chunk *chunk)
+{
+	struct hmm_mirror_devmem *mem = chunk->mem;
+
+	llist_add(&chunk->dead, &mem->dead);
+	/* Also when others are in the list: who flushes the work waits for this one. */
+	queue_work(hmm_mirror_free_wq, &mem->free_work);
+}
+
 /**
  * hmm_mirror_chunk_put - pages or a user of the chunk are gone
  * @chunk: the chunk
@@ -69,13 +83,38 @@ static bool is_before(struct rb_node *a, const struct rb_node *b)
  */
 void hmm_mirror_chunk_put(struct hmm_mirror_chunk *chunk, unsigned int nr)
 {
-	struct hmm_mirror_devmem *mem = chunk->mem;
+	if (atomic_sub_and_test(nr, &chunk->live))
+		chunk_bury(chunk);
+}
 
-	if (!atomic_sub_and_test(nr, &chunk->live))
-		return;
-	llist_add(&chunk->dead, &mem->dead);
-	/* Also when others are in the list: who flushes the work waits for this one. */
-	queue_work(hmm_mirror_free_wq, &mem->free_work);
+/**
+ * hmm_mirror_chunk_take - a chunk leaves mem->lru
+ * @chunk: in it; is in mem->nr_out then
+ */
+void hmm_mirror_chunk_take(struct hmm_mirror_chunk *chunk)
+{
+	lockdep_assert_held(&chunk->mem->lock);
+
+	list_del_init(&chunk->lru);
+	chunk->mem->nr_lru--;
+	chunk->mem->nr_out++;
+}
+
+static void chunk_begin(struct hmm_mirror_devmem *mem)
+{
+	spin_lock(&mem->lock);
+	mem->nr_out++;
+	mem->nr_unlisted++;
+	spin_unlock(&mem->lock);
+}
+
+/* One that is in no list is made no more, or is given back. */
+static void chunk_end(struct hmm_mirror_devmem *mem)
+{
+	spin_lock(&mem->lock);
+	mem->nr_unlisted--;
+	mem->nr_out--;
+	spin_unlock(&mem->lock);
 }
 
 static void chunk_free(struct hmm_mirror_chunk *chunk)
@@ -84,8 +123,10 @@ static void chunk_free(struct hmm_mirror_chunk *chunk)
 	u64 len = PFN_PHYS((u64)chunk->npages);
 
 	spin_lock(&mem->lock);
-	list_del(&chunk->lru);
+	if (!list_empty(&chunk->lru))
+		hmm_mirror_chunk_take(chunk);
 	rb_erase(&chunk->node, &mem->chunks);
+	mem->nr_unlisted++;
 	spin_unlock(&mem->lock);
 
 	trace_hmm_mirror_chunk_free(mem, chunk->addr, len);
@@ -93,7 +134,9 @@ static void chunk_free(struct hmm_mirror_chunk *chunk)
 	hmm_mirror_resident_put(chunk->res);
 	kfree(chunk);
 	hmm_mirror_live_dec(HMM_MIRROR_LIVE_CHUNK);
+	/* In this order: what is not out any more has been counted. */
 	atomic64_add(len, &mem->freed_len);
+	chunk_end(mem);
 }
 
 void hmm_mirror_free_work(struct work_struct *work)
@@ -165,10 +208,11 @@ struct hmm_mirror_chunk *hmm_mirror_chunk_alloc(struct hmm_mirror_devmem *mem,
 	chunk = kzalloc(sizeof(*chunk), GFP_KERNEL_ACCOUNT);
 	if (!chunk)
 		return ERR_PTR(-ENOMEM);
-	atomic_inc(&mem->nr_coming);
+	chunk_begin(mem);
 	err = alloc_memory(mem, PFN_PHYS((u64)npages), &chunk->addr);
 	if (err) {
-		atomic_dec(&mem->nr_coming);
+		chunk_end(mem);
+		wake_up_all(&mem->empty_wait);
 		kfree(chunk);
 		return ERR_PTR(err);
 	}
@@ -183,8 +227,8 @@ struct hmm_mirror_chunk *hmm_mirror_chunk_alloc(struct hmm_mirror_devmem *mem,
 
 	spin_lock(&mem->lock);
 	rb_add(&chunk->node, &mem->chunks, is_before);
+	mem->nr_unlisted--;
 	spin_unlock(&mem->lock);
-	atomic_dec(&mem->nr_coming);
 	trace_hmm_mirror_chunk_alloc(mem, chunk->addr, PFN_PHYS((u64)npages), first_va);
 	return chunk;
 }
@@ -194,16 +238,32 @@ struct hmm_mirror_chunk *hmm_mirror_chunk_alloc(struct hmm_mirror_devmem *mem,
  * @chunk: not to be used afterwards
  *
  * If pages are in it, they are those used last.
+ *
+ * Return: nothing is in it.
  */
-void hmm_mirror_chunk_filled(struct hmm_mirror_chunk *chunk)
+bool hmm_mirror_chunk_filled(struct hmm_mirror_chunk *chunk)
 {
 	struct hmm_mirror_devmem *mem = chunk->mem;
+	bool dead;
 
-	/* Should the last page go now, the worker takes it off again. */
+	/*
+	 * In one: in the lru its user would make it look alive, to no avail for who wants
+	 * room. Should the last page go now, the worker takes it off again.
+	 */
 	spin_lock(&mem->lock);
-	list_add_tail(&chunk->lru, &mem->lru);
+	dead = atomic_dec_and_test(&chunk->live);
+	if (!dead) {
+		list_add_tail(&chunk->lru, &mem->lru);
+		mem->nr_lru++;
+		mem->nr_out--;
+		mem->nr_back++;
+	}
 	spin_unlock(&mem->lock);
-	hmm_mirror_chunk_put(chunk, 1);
+	if (dead)
+		chunk_bury(chunk);
+	else if (wq_has_sleeper(&mem->empty_wait))
+		wake_up_all(&mem->empty_wait);
+	return dead;
 }
 
 /**

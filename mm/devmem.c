@@ -172,6 +172,7 @@ hmm_mirror_devmem_create(const struct hmm_mirror_devmem_desc *desc)
 	spin_lock_init(&mem->lock);
 	INIT_LIST_HEAD(&mem->lru);
 	mem->chunks = RB_ROOT;
+	mutex_init(&mem->room_lock);
 	init_llist_head(&mem->dead);
 	INIT_WORK(&mem->free_work, hmm_mirror_free_work);
 	init_waitqueue_head(&mem->empty_wait);
@@ -234,7 +235,7 @@ void hmm_mirror_devmem_destroy(struct hmm_mirror_devmem *mem)
 	memunmap_pages(&mem->pgmap);
 	unclaim(mem);
 	flush_work(&mem->free_work);
-	WARN_ON(!llist_empty(&mem->dead));
+	WARN_ON(!llist_empty(&mem->dead) || mem->nr_out);
 	kfree(mem);
 	hmm_mirror_live_dec(HMM_MIRROR_LIVE_DEVMEM);
 }

@@ -14,6 +14,7 @@
 #include <linux/memremap.h>
 #include <linux/migrate.h>
 #include <linux/mm.h>
+#include <linux/mutex.h>
 #include <linux/rbtree.h>
 #include <linux/spinlock.h>
 #include <linux/wait.h>
@@ -45,14 +46,19 @@ static_assert(!(HMM_MIRROR_MIGRATE_NPAGES ^ BIT(HMM_MIRROR_WINDOW_ORDER)));
  * @kind: what its pages are
  * @res: the addresses claimed for it, if it was for us to find some
  * @first_pfn: pfn of the byte 0
- * @lock: guards @lru, @chunks, and in chunks what they link; innermost
+ * @lock: guards @lru, @chunks, in chunks what they link, and how many are where;
+ *	innermost
  * @lru: chunks that may be evicted, that used longest ago first
  * @chunks: all chunks by address
- * @nr_coming: allocations for chunks that are not in @chunks yet
+ * @nr_lru: chunks in @lru
+ * @nr_out: chunks that are not: being made, filled or evicted, or dead
+ * @nr_unlisted: those of them that are not in @chunks, not yet or no more
+ * @nr_back: how often one came to @lru
  * @dead: chunks without pages; no lock, as pages are freed anywhere
  * @free_work: gives those back
  * @freed_len: bytes given back so far
- * @empty_wait: woken when a chunk was given back
+ * @room_lock: held by who waits for room, one at a time
+ * @empty_wait: woken when a chunk was given back, came to @lru, or is not made after all
  * @pgmap: the pages; at the end, as it has an array at its own
  */
 struct hmm_mirror_devmem {
@@ -60,13 +66,17 @@ struct hmm_mirror_devmem {
 	enum hmm_mirror_devmem_kind kind;
 	struct resource *res;
 	unsigned long first_pfn;
-	spinlock_t lock;	/* lists of chunks */
+	spinlock_t lock;	/* lists of chunks, and their number */
 	struct list_head lru;
 	struct rb_root chunks;
-	atomic_t nr_coming;
+	unsigned long nr_lru;
+	unsigned long nr_out;
+	unsigned long nr_unlisted;
+	unsigned long nr_back;
 	struct llist_head dead;
 	struct work_struct free_work;
 	atomic64_t freed_len;
+	struct mutex room_lock;	/* its holder evicts, and waits for others to */
 	wait_queue_head_t empty_wait;
 	struct dev_pagemap pgmap;
 };
@@ -81,7 +91,7 @@ struct hmm_mirror_devmem {
  * @made_for: the process that had it made; to be compared only
  * @shift: address of a page there, less its offset in the anonymous memory
  * @live: pages that are not free, and users of the chunk itself
- * @lru: in mem->lru unless it is being filled, evicted, or empty
+ * @lru: in mem->lru unless it is in mem->nr_out
  * @node: in mem->chunks
  * @dead: in mem->dead, once @live is 0
  */
@@ -209,7 +219,8 @@ struct hmm_mirror_chunk *hmm_mirror_chunk_alloc(struct hmm_mirror_devmem *mem,
 						unsigned int npages,
 						unsigned long first_va);
 void hmm_mirror_chunk_put(struct hmm_mirror_chunk *chunk, unsigned int nr);
-void hmm_mirror_chunk_filled(struct hmm_mirror_chunk *chunk);
+bool hmm_mirror_chunk_filled(struct hmm_mirror_chunk *chunk);
+void hmm_mirror_chunk_take(struct hmm_mirror_chunk *chunk);
 struct page *hmm_mirror_chunk_page(struct hmm_mirror_chunk *chunk, unsigned int index,
 				   unsigned int order);
 void hmm_mirror_chunk_page_freed(struct page *page, unsigned int npages);

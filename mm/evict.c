@@ -15,6 +15,17 @@
  *     trylock: not that page               moves it, unlocks, frees it
  *     moves the others
  *     live is its own: done                live - 1
+ *
+ * Who must have room (hmm_mirror_devmem_evict()) does not give up while any may come:
+ *
+ *   waits for room                       fills a chunk, or evicts from it
+ *     lru: empty, nr_out: 1
+ *                                          done: into the lru, nr_back + 1, or dead
+ *     nr_back is not what it was: once
+ *     more; or freed_len is not
+ *
+ * There is one such waiter at a time. Two would each put back what the other could then
+ * try anew, in turns and for nothing.
  */
 #include "devmem.h"
 #include "internal.h"
@@ -22,29 +33,58 @@
 
 #include <linux/jiffies.h>
 #include <linux/kfdsvm_compat.h>
+#include <linux/mutex.h>
 #include <linux/page-flags.h>
 #include <linux/page_ref.h>
 #include <linux/pagemap.h>
+#include <linux/sched/signal.h>
 #include <linux/slab.h>
 #include <linux/workqueue.h>
 
 /* Chunks looked at in one round, if they do not go. */
 #define EVICT_NR_TRIES	64
 
-/* How long chunks are waited for that others have in hand, and how often it is looked. */
-#define EVICT_BUSY_JIFFIES	(2 * HZ)
-#define EVICT_LOOK_JIFFIES	max(HZ / 100, 1)
+/* How long chunks are waited for that others have in hand: they move them, that is all. */
+#define EVICT_OUT_JIFFIES	(10 * HZ)
+
+/*
+ * How long those are waited for of which somebody has a page, perhaps for ever, and how
+ * often they are tried: nobody tells when a page is let go of.
+ */
+#define EVICT_HELD_JIFFIES	HZ
+#define EVICT_RETRY_JIFFIES	max(HZ / 100, 1)
+
+/**
+ * struct evict - an attempt to make room
+ * @mem: where
+ * @len: bytes wanted in one piece
+ * @must: all goes, with allocations that do not fail
+ * @mover: for the moves
+ * @nr_back: chunks that were tried and are back in the lru
+ * @held: some of them for no other reason than that somebody has their pages
+ */
+struct evict {
+	struct hmm_mirror_devmem *mem;
+	u64 len;
+	bool must;
+	struct hmm_mirror_mover *mover;
+	unsigned long nr_back;
+	bool held;
+};
 
 /* The chunk used longest ago that has pages; taken off the lru and counted. */
 static struct hmm_mirror_chunk *take_oldest(struct hmm_mirror_devmem *mem)
 {
-	struct hmm_mirror_chunk *chunk;
+	struct hmm_mirror_chunk *chunk, *next;
 
 	spin_lock(&mem->lock);
-	list_for_each_entry(chunk, &mem->lru, lru) {
-		if (!atomic_inc_not_zero(&chunk->live))
+	list_for_each_entry_safe(chunk, next, &mem->lru, lru) {
+		bool alive = atomic_inc_not_zero(&chunk->live);
+
+		/* If it is dead: out, for those who wait for what is. */
+		hmm_mirror_chunk_take(chunk);
+		if (!alive)
 			continue;
-		list_del_init(&chunk->lru);
 		spin_unlock(&mem->lock);
 		return chunk;
 	}
@@ -66,7 +106,7 @@ static struct hmm_mirror_chunk *take_neighbour(struct hmm_mirror_devmem *mem, u6
 	for (; chunk && chunk->addr < end; chunk = hmm_mirror_chunk_next(chunk)) {
 		if (list_empty(&chunk->lru) || !atomic_inc_not_zero(&chunk->live))
 			continue;
-		list_del_init(&chunk->lru);
+		hmm_mirror_chunk_take(chunk);
 		spin_unlock(&mem->lock);
 		return chunk;
 	}
@@ -79,7 +119,7 @@ static unsigned long nr_chunks(struct hmm_mirror_devmem *mem)
 	unsigned long nr;
 
 	spin_lock(&mem->lock);
-	nr = list_count_nodes(&mem->lru);
+	nr = mem->nr_lru;
 	spin_unlock(&mem->lock);
 	return nr;
 }
@@ -167,9 +207,9 @@ static void leave_those_gone(unsigned long *src, unsigned long nr)
 	}
 }
 
-static void chunk_move(struct hmm_mirror_chunk *chunk, struct hmm_mirror_mover *mover,
-		       bool must)
+static void chunk_move(struct evict *evict, struct hmm_mirror_chunk *chunk)
 {
+	struct hmm_mirror_mover *mover = evict->mover;
 	struct hmm_mirror_devmem *mem = chunk->mem;
 	unsigned long *src = mover->args.src, *dst = mover->args.dst;
 
@@ -179,40 +219,82 @@ static void chunk_move(struct hmm_mirror_chunk *chunk, struct hmm_mirror_mover *
 	leave_those_gone(src, mover->args.npages);
 	mover->cause = HMM_MIRROR_MOVE_EVICT;
 	mover->first_va = chunk->first_va;
-	mover->must = must;
-	provide(mover, must);
+	mover->must = evict->must;
+	provide(mover, evict->must);
 	hmm_mirror_mover_run(mover);
 	trace_hmm_mirror_evict(mem, chunk->addr, chunk->npages, mover->moved,
 			       mover->err);
 }
 
-/* Return: nothing but who evicts counts in the chunk any more. */
-static bool chunk_evict(struct hmm_mirror_chunk *chunk, struct hmm_mirror_mover *mover,
-			bool must)
+/* Return: nothing is left in the chunk. */
+static bool chunk_evict(struct evict *evict, struct hmm_mirror_chunk *chunk)
 {
-	bool empty;
-
-	chunk_move(chunk, mover, must);
-	empty = atomic_read(&chunk->live) == 1;
-	hmm_mirror_chunk_filled(chunk);
-	return empty;
+	chunk_move(evict, chunk);
+	if (hmm_mirror_chunk_filled(chunk))
+		return true;
+	evict->nr_back++;
+	evict->held |= !evict->mover->err;
+	return false;
 }
 
 /* All chunks of the 2 MiB that a byte is in; each is tried once. */
-static void evict_block(struct hmm_mirror_devmem *mem, struct hmm_mirror_mover *mover,
-			u64 addr)
+static void evict_block(struct evict *evict, u64 addr)
 {
 	u64 end = ALIGN(addr + 1, HMM_MIRROR_WINDOW_LEN);
 	struct hmm_mirror_chunk *chunk;
 
 	addr = ALIGN_DOWN(addr, HMM_MIRROR_WINDOW_LEN);
 	while (addr < end) {
-		chunk = take_neighbour(mem, addr);
+		chunk = take_neighbour(evict->mem, addr);
 		if (!chunk)
 			break;
 		addr = chunk->addr + PFN_PHYS((u64)chunk->npages);
-		chunk_evict(chunk, mover, false);
+		chunk_evict(evict, chunk);
 	}
+}
+
+/* The oldest chunk, and if it goes and that is not enough, those beside it. */
+static bool evict_oldest(struct evict *evict, struct hmm_mirror_chunk *chunk)
+{
+	u64 addr = chunk->addr, got = PFN_PHYS((u64)chunk->npages);
+
+	if (!chunk_evict(evict, chunk))
+		return false;
+	if (!evict->must && got < evict->len)
+		evict_block(evict, addr);
+	return true;
+}
+
+/*
+ * One round: until one of @tries chunks goes, or with @evict->must all of them.
+ *
+ * Return: false: there is no RAM for them.
+ */
+static bool evict_round(struct evict *evict, unsigned long tries)
+{
+	struct hmm_mirror_chunk *chunk;
+	bool done = false;
+
+	evict->nr_back = 0;
+	evict->held = false;
+	evict->mover = hmm_mirror_mover_alloc(HMM_MIRROR_MIGRATE_NPAGES, evict->must ?
+					      GFP_KERNEL | __GFP_NOFAIL : GFP_KERNEL);
+	if (!evict->mover)
+		return false;
+	for (; tries && !done; tries--) {
+		chunk = take_oldest(evict->mem);
+		if (!chunk)
+			break;
+		done = evict_oldest(evict, chunk);
+		/* Without RAM others would be disturbed in vain. */
+		done |= evict->mover->err == -ENOMEM || fatal_signal_pending(current);
+		done &= !evict->must;
+		cond_resched();
+	}
+	done = evict->mover->err != -ENOMEM;
+	hmm_mirror_mover_free(evict->mover, HMM_MIRROR_MIGRATE_NPAGES);
+	flush_work(&evict->mem->free_work);
+	return done;
 }
 
 /**
@@ -230,53 +312,94 @@ static void evict_block(struct hmm_mirror_devmem *mem, struct hmm_mirror_mover *
  */
 u64 hmm_mirror_evict(struct hmm_mirror_devmem *mem, u64 len, bool all)
 {
+	struct evict evict = { .mem = mem, .len = len, .must = all };
 	s64 before = atomic64_read(&mem->freed_len);
-	struct hmm_mirror_chunk *chunk;
-	struct hmm_mirror_mover *mover;
-	unsigned long nr, tries;
-	bool done;
 
 	might_sleep();
-	mover = hmm_mirror_mover_alloc(HMM_MIRROR_MIGRATE_NPAGES, all ?
-				       GFP_KERNEL | __GFP_NOFAIL : GFP_KERNEL);
-	if (!mover)
-		return 0;
-	tries = all ? nr_chunks(mem) : EVICT_NR_TRIES;
-	for (nr = 0, done = false; nr < tries && !done; nr++) {
-		u64 addr, got;
-
-		chunk = take_oldest(mem);
-		if (!chunk)
-			break;
-		addr = chunk->addr;
-		got = PFN_PHYS((u64)chunk->npages);
-		done = chunk_evict(chunk, mover, all) && !all;
-		if (done && got < len)
-			evict_block(mem, mover, addr);
-		/* Without RAM others would be disturbed in vain. */
-		done |= !all && mover->err == -ENOMEM;
-		cond_resched();
-	}
-	hmm_mirror_mover_free(mover, HMM_MIRROR_MIGRATE_NPAGES);
-	flush_work(&mem->free_work);
+	evict_round(&evict, all ? nr_chunks(mem) : EVICT_NR_TRIES);
 	return atomic64_read(&mem->freed_len) - before;
 }
 
-/*
- * Is a chunk being made, filled, evicted or given back by others? It may go, or be free to
- * go, soon.
- */
-static bool is_busy(struct hmm_mirror_devmem *mem)
+#ifdef CONFIG_KFDSVM_DEBUG
+/* Are the numbers what the chunks say? */
+static void check_numbers(struct hmm_mirror_devmem *mem)
 {
-	bool busy = atomic_read(&mem->nr_coming) || work_busy(&mem->free_work);
+	unsigned long nr_out = mem->nr_unlisted, nr_lru = 0;
 	struct hmm_mirror_chunk *chunk;
 
-	spin_lock(&mem->lock);
+	lockdep_assert_held(&mem->lock);
+
 	chunk = hmm_mirror_chunk_at(mem, 0);
-	for (; chunk && !busy; chunk = hmm_mirror_chunk_next(chunk))
-		busy = list_empty(&chunk->lru);
+	for (; chunk; chunk = hmm_mirror_chunk_next(chunk)) {
+		nr_out += list_empty(&chunk->lru);
+		nr_lru += !list_empty(&chunk->lru);
+	}
+	WARN_ON_ONCE(nr_out != mem->nr_out || nr_lru != mem->nr_lru);
+}
+#else
+static void check_numbers(struct hmm_mirror_devmem *mem)
+{
+}
+#endif
+
+/* Do others make, fill, evict or give back chunks? *@back: how often one came to the lru. */
+static bool are_out(struct hmm_mirror_devmem *mem, unsigned long *back)
+{
+	bool out;
+
+	spin_lock(&mem->lock);
+	check_numbers(mem);
+	out = mem->nr_out;
+	*back = mem->nr_back;
 	spin_unlock(&mem->lock);
-	return busy;
+	return out;
+}
+
+static u64 freed_since(struct hmm_mirror_devmem *mem, s64 before)
+{
+	return atomic64_read(&mem->freed_len) - before;
+}
+
+/* Is it time for who waits to look again? @out: chunks were out when it began. */
+static bool has_changed(struct hmm_mirror_devmem *mem, s64 before, unsigned long back,
+			bool out)
+{
+	unsigned long now_back;
+	bool all_in = !are_out(mem, &now_back);
+
+	return now_back != back || (out && all_in) || freed_since(mem, before);
+}
+
+/*
+ * Rounds until something was given back since @before, or nothing can be.
+ *
+ * Return: as hmm_mirror_devmem_evict().
+ */
+static u64 make_room(struct hmm_mirror_devmem *mem, u64 len, s64 before)
+{
+	struct evict evict = { .mem = mem, .len = len };
+	unsigned long start = jiffies, now, limit, back, now_back;
+	bool out, held;
+
+	lockdep_assert_held(&mem->room_lock);
+
+	while (!freed_since(mem, before) && !fatal_signal_pending(current)) {
+		are_out(mem, &back);
+		held = evict_round(&evict, nr_chunks(mem)) && evict.held;
+		back += evict.nr_back;
+		/* Before freed_len: what is not out any more is counted there. */
+		out = are_out(mem, &now_back);
+		if (freed_since(mem, before))
+			break;
+		now = jiffies;
+		limit = start + (out ? EVICT_OUT_JIFFIES : EVICT_HELD_JIFFIES);
+		if ((!out && !held && now_back == back) || time_after_eq(now, limit))
+			break;
+		wait_event_killable_timeout(mem->empty_wait,
+					    has_changed(mem, before, back, out),
+					    held ? EVICT_RETRY_JIFFIES : limit - now);
+	}
+	return freed_since(mem, before);
 }
 
 /**
@@ -287,7 +410,8 @@ static bool is_busy(struct hmm_mirror_devmem *mem)
  * Moves the chunks used longest ago to RAM, whoever's they are, at least one if one can
  * go, and up to all of an aligned 2 MiB. To be called until what is wanted fits or
  * there is nothing left. Chunks that others are just filling or evicting are waited for,
- * for a bounded time, but not by a task that is being killed.
+ * and so are those of which somebody has a page, for a bounded time, but not by a task
+ * that is being killed.
  *
  * Context: process context, sleeps; neither mmap_lock nor a page lock is held, nor a
  * lock that invalidations of any process, ops->free() or callbacks of accounts take.
@@ -297,19 +421,13 @@ static bool is_busy(struct hmm_mirror_devmem *mem)
  */
 u64 hmm_mirror_devmem_evict(struct hmm_mirror_devmem *mem, u64 len)
 {
-	s64 before = atomic64_read(&mem->freed_len), freed;
-	unsigned long deadline = jiffies + EVICT_BUSY_JIFFIES;
+	s64 before = atomic64_read(&mem->freed_len);
+	u64 freed;
 
-	for (;;) {
-		hmm_mirror_evict(mem, len, false);
-		freed = atomic64_read(&mem->freed_len) - before;
-		if (freed || !is_busy(mem) || time_after(jiffies, deadline))
-			return freed;
-		/* What comes back unmoved tells nobody, hence the looks. */
-		if (wait_event_killable_timeout(mem->empty_wait,
-						atomic64_read(&mem->freed_len) != before,
-						EVICT_LOOK_JIFFIES) < 0)
-			return 0;
-	}
+	if (mutex_lock_killable(&mem->room_lock))
+		return 0;
+	freed = make_room(mem, len, before);
+	mutex_unlock(&mem->room_lock);
+	return freed;
 }
 EXPORT_SYMBOL_NS_GPL(hmm_mirror_devmem_evict, HMM_MIRROR);
