@@ -74,7 +74,7 @@ unsigned int vamdgpu_device_count(void)
 	return n;
 }
 
-static void vamdgpu_device_publish(unsigned int index, struct vamdgpu_device *dev)
+void vamdgpu_device_publish(unsigned int index, struct vamdgpu_device *dev)
 {
 	mutex_lock(&vamdgpu_gpus_lock);
 	vamdgpu_gpus[index] = dev;
@@ -181,11 +181,9 @@ static int vamdgpu_device_create(struct platform_device *pdev)
 	err = vamdgpu_device_start(dev);
 	if (err)
 		return err;
-	vamdgpu_device_publish(dev->index, dev);
-	err = vamdgpu_topology_update();
+	err = vamdgpu_topology_update(dev->index, dev);
 	if (err) {
-		vamdgpu_device_publish(dev->index, NULL);
-		vamdgpu_topology_update();
+		vamdgpu_topology_update(dev->index, NULL);
 		vamdgpu_device_stop(dev);
 		return err;
 	}
@@ -219,8 +217,7 @@ static void vamdgpu_remove(struct platform_device *pdev)
 {
 	struct vamdgpu_device *dev = platform_get_drvdata(pdev);
 
-	vamdgpu_device_publish(dev->index, NULL);
-	vamdgpu_topology_update();
+	vamdgpu_topology_update(dev->index, NULL);
 	vamdgpu_vram_debugfs_remove(dev);
 	vamdgpu_device_stop(dev);
 	if (dev->vram_phys)

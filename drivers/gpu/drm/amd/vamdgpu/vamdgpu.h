@@ -189,6 +189,8 @@ struct vamdgpu_device *vamdgpu_device_get(unsigned int index);
 struct vamdgpu_device *vamdgpu_device_get_node(unsigned int node);
 void vamdgpu_device_put(struct vamdgpu_device *dev);
 unsigned int vamdgpu_device_count(void);
+/* For vamdgpu_topology_update(). */
+void vamdgpu_device_publish(unsigned int index, struct vamdgpu_device *dev);
 
 /* region.c: a claimed region is this driver's alone. */
 int vamdgpu_region_claim(u64 start, u64 len);

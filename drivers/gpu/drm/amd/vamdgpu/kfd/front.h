@@ -90,8 +90,8 @@ int vamdgpu_info_ioctl(struct drm_device *drm, void *data,
 /* topology.c */
 int vamdgpu_topology_init(struct device *kfd);
 void vamdgpu_topology_exit(void);
-/* A GPU has come or gone. Cannot fail if it has gone. */
-int vamdgpu_topology_update(void);
+/* The GPU at @index is @dev from now on; NULL: there is none, which cannot fail. */
+int vamdgpu_topology_update(unsigned int index, struct vamdgpu_device *dev);
 
 /* topology_props.c: text of one file of the topology, into a page. */
 enum vamdgpu_topo_kind {

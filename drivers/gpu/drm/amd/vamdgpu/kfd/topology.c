@@ -5,8 +5,18 @@
  *
  * User space wants nodes without gaps, so GPUs behind one that goes move up. All GPUs look
  * alike but for what their files say, and those are read anew each time: the folders that
- * go are always the last ones, and removing some needs no memory. generation_id advances
- * with each change, so that a reader can tell that the tree changed under it.
+ * go are always the last ones, and removing some needs no memory.
+ *
+ * A reader asks for generation_id before and after it goes through the tree: if they
+ * differ, it begins anew. So generation_id cannot be read while a change is under way, and
+ * advances when it is complete:
+ *
+ *   change                               reader
+ *     lock
+ *     list of GPUs, folders                generation_id: waits
+ *     generation + 1
+ *     unlock
+ *                                          what it sees from here on is new
  */
 #include "vamdgpu.h"
 
@@ -45,7 +55,7 @@ static const struct {
 
 static struct kobject *vamdgpu_topo_root;
 static struct kobject *vamdgpu_topo_nodes;
-/* Guards the list and serialises changes; readers of files do without. */
+/* Guards all of this and serialises changes; readers of the folders' files do without. */
 static DEFINE_MUTEX(vamdgpu_topo_lock);
 static LIST_HEAD(vamdgpu_topo_dirs);
 static unsigned int vamdgpu_topo_generation = 1;
@@ -123,7 +133,14 @@ static const struct kobj_type vamdgpu_topo_part_type = {
 static ssize_t generation_id_show(struct kobject *kobj,
 				  struct kobj_attribute *attr, char *buf)
 {
-	return sysfs_emit(buf, "%u\n", READ_ONCE(vamdgpu_topo_generation));
+	unsigned int generation;
+
+	/* Nothing that a change waits for waits for this file. */
+	if (mutex_lock_killable(&vamdgpu_topo_lock))
+		return -EINTR;
+	generation = vamdgpu_topo_generation;
+	mutex_unlock(&vamdgpu_topo_lock);
+	return sysfs_emit(buf, "%u\n", generation);
 }
 
 static ssize_t system_properties_show(struct kobject *kobj,
@@ -241,17 +258,19 @@ static void vamdgpu_topo_trim(unsigned int nodes)
 	}
 }
 
-int vamdgpu_topology_update(void)
+int vamdgpu_topology_update(unsigned int index, struct vamdgpu_device *dev)
 {
 	unsigned int node, nodes;
 	int err = 0;
 
 	mutex_lock(&vamdgpu_topo_lock);
+	/* Files tell of it at once. */
+	vamdgpu_device_publish(index, dev);
 	nodes = vamdgpu_device_count() + 1;
-	WRITE_ONCE(vamdgpu_topo_generation, vamdgpu_topo_generation + 1);
 	vamdgpu_topo_trim(nodes);
 	for (node = 0; node < nodes && !err; node++)
 		err = vamdgpu_topo_add_node(node);
+	vamdgpu_topo_generation++;
 	mutex_unlock(&vamdgpu_topo_lock);
 	return err;
 }
