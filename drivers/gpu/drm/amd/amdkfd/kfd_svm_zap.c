@@ -240,21 +240,6 @@ static void forget_wants(struct kfd_svm *svm, unsigned long first,
 	}
 }
 
-/* All of @gpu, which goes; for @gpu nothing is to be restored any more. */
-void kfd_svm_zap_gpu(struct kfd_svm *svm, unsigned int gpu)
-{
-	lockdep_assert_held(&svm->op_lock);
-	lockdep_assert_held(&svm->update_lock);
-
-	kfd_svm_zap(svm, 0, ULONG_MAX, BIT_ULL(gpu));
-	forget_wants(svm, 0, ULONG_MAX, BIT_ULL(gpu));
-}
-
-static u64 without_access(const struct kfd_svm_attr_range *range)
-{
-	return ~(range->attr.access | range->attr.in_place);
-}
-
 /* Last page of the slice of @first..@last that begins at @first. */
 static unsigned long slice_last(unsigned long first, unsigned long last)
 {
@@ -267,6 +252,38 @@ static void breathe(struct kfd_svm *svm)
 	mutex_unlock(&svm->update_lock);
 	cond_resched();
 	mutex_lock(&svm->update_lock);
+}
+
+/*
+ * All of @gpu, which goes; for @gpu nothing is to be restored any more. Gives up
+ * update_lock now and then: only who has op_lock maps anything, so what is done stays
+ * done.
+ */
+void kfd_svm_zap_gpu(struct kfd_svm *svm, unsigned int gpu)
+{
+	unsigned long first = 0, last, index;
+	struct kfd_svm_block *block;
+
+	lockdep_assert_held(&svm->op_lock);
+	lockdep_assert_held(&svm->update_lock);
+
+	for (;;) {
+		index = kfd_svm_block_of(first);
+		block = xa_find(&svm->blocks, &index, ULONG_MAX, XA_PRESENT);
+		if (!block)
+			return;
+		first = max(first, kfd_svm_block_first(block));
+		last = slice_last(first, ULONG_MAX);
+		kfd_svm_zap(svm, first, last, BIT_ULL(gpu));
+		forget_wants(svm, first, last, BIT_ULL(gpu));
+		first = last + 1;
+		breathe(svm);
+	}
+}
+
+static u64 without_access(const struct kfd_svm_attr_range *range)
+{
+	return ~(range->attr.access | range->attr.in_place);
 }
 
 /*
