@@ -50,14 +50,23 @@ struct world {
 
 static void reserve(struct gfx9_pt *pt, u64 first_va, u64 last_va)
 {
-	u64 va = first_va & ~(GFX9_HUGE_LEN - 1);
+	u64 va = first_va & ~(GFX9_HUGE_LEN - 1), before;
 	int level;
 
-	for (; va <= last_va; va += GFX9_HUGE_LEN) {
-		while ((level = gfx9_pt_missing(pt, va)) >= 0)
-			assert_true(gfx9_pt_attach(pt, va, level,
-						   table_alloc(level)));
+	while (va <= last_va) {
+		before = va;
+		level = gfx9_pt_next_missing(pt, &va, last_va);
+		assert_true(level >= 0 || va > before);
+		for (; before < va; before += GFX9_HUGE_LEN)
+			assert_int_equal(gfx9_pt_missing(pt, before), -1);
+		if (va > last_va)
+			break;
+		if (level < 0)
+			continue;
+		assert_int_equal(gfx9_pt_missing(pt, va), level);
+		assert_true(gfx9_pt_attach(pt, va, level, table_alloc(level)));
 	}
+	assert_true(va < last_va + 1 + GFX9_HUGE_LEN);
 }
 
 static void map(struct gfx9_pt *pt, u64 va, u64 addr, u64 len, u32 flags)
@@ -113,6 +122,28 @@ static void check_fragment(struct world *w, unsigned int page,
 	}
 }
 
+/* A table counts what it has: by the array, and by what stands in it. */
+static void check_count(struct world *w, unsigned int block)
+{
+	u64 va = w->base + (u64)block * GFX9_HUGE_LEN;
+	const struct gfx9_pt_table *table = w->pt.root;
+	unsigned int valid = 0, mapped = 0, i;
+	bool leaf;
+
+	for (i = 3; i > 1; i--)
+		table = table->children[(va >> (12 + 9 * i)) & 511];
+	leaf = table->entries[(va >> 21) & 511] & GFX9_PDE_PTE;
+	table = table->children[(va >> 21) & 511];
+	for (i = 0; i < GFX9_PT_ENTRIES; i++) {
+		valid += !!(table->entries[i] & GFX9_PTE_VALID);
+		mapped += !!w->addr[block * GFX9_PT_ENTRIES + i];
+		assert_true(table->entries[i] & GFX9_PTE_VALID || !table->entries[i]);
+	}
+	assert_int_equal(table->nr_valid, valid);
+	assert_int_equal(valid, leaf ? 0 : mapped);
+	assert_true(!leaf || mapped == GFX9_PT_ENTRIES);
+}
+
 /* The runs are what is mapped, in order, nothing twice, and as long as they can be. */
 static void check_runs(struct world *w)
 {
@@ -164,6 +195,8 @@ static void check_all(struct world *w)
 		assert_int_equal(x.addr, y.addr);
 		check_fragment(w, i, &x);
 	}
+	for (i = 0; i < NR_BLOCKS; i++)
+		check_count(w, i);
 	check_runs(w);
 }
 

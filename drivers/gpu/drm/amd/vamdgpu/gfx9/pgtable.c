@@ -2,8 +2,8 @@
 /*
  * The four-level page tables of one GPU address space: grow, map, unmap, walk.
  *
- * Writers hold a lock of the owner. map and unmap go in steps of one 2 MiB entry
- * so that the owner can let go of the lock between them.
+ * Writers hold a lock of the owner. map and unmap go in steps of one 2 MiB entry, or of a
+ * few that are leaves, so that the owner can let go of the lock between them.
  */
 #include "pgtable.h"
 
@@ -94,6 +94,26 @@ int gfx9_pt_missing(struct gfx9_pt *pt, u64 va)
 	return -1;
 }
 
+/*
+ * The first address from *@va on, up to @last_va, that lacks a table, or as far as one table
+ * of level 1 tells that there is none. Return: as gfx9_pt_missing().
+ */
+int gfx9_pt_next_missing(struct gfx9_pt *pt, u64 *va, u64 last_va)
+{
+	int level = gfx9_pt_missing(pt, *va);
+	struct gfx9_pt_table *pdb0;
+
+	if (level >= 0)
+		return level;
+	pdb0 = find_table(pt, *va, 1);
+	do {
+		*va = level_next(*va, 1);
+		if (*va > last_va || !level_index(*va, 1))
+			return -1;
+	} while (pdb0->children[level_index(*va, 1)]);
+	return 0;
+}
+
 /* False if another was faster; the table is then still the caller's. */
 bool gfx9_pt_attach(struct gfx9_pt *pt, u64 va, unsigned int level,
 		    struct gfx9_pt_table *table)
@@ -123,6 +143,7 @@ static void fill_ptes(struct gfx9_pt_table *ptb, unsigned int idx,
 		frag = gfx9_frag_best((u64)idx << GFX9_PAGE_SHIFT, addr,
 				      (u64)n << GFX9_PAGE_SHIFT);
 		for (run = 1U << frag; run; run--, n--, idx++) {
+			ptb->nr_valid += !(ptb->entries[idx] & GFX9_PTE_VALID);
 			WRITE_ONCE(ptb->entries[idx],
 				   gfx9_pte_encode(addr, flags, frag));
 			addr += GFX9_PAGE_LEN;
@@ -154,8 +175,10 @@ static void split_fragment(struct gfx9_pt_table *ptb, unsigned int idx)
 static void zero_ptes(struct gfx9_pt_table *ptb, unsigned int idx,
 		      unsigned int n)
 {
-	for (; n; n--, idx++)
+	for (; n && ptb->nr_valid; n--, idx++) {
+		ptb->nr_valid -= !!(ptb->entries[idx] & GFX9_PTE_VALID);
 		WRITE_ONCE(ptb->entries[idx], 0);
+	}
 }
 
 /* A 2 MiB leaf becomes 512 PTEs that say the same; the table is there. */
@@ -170,20 +193,36 @@ static void split_leaf(struct gfx9_pt_table *pdb0, unsigned int idx)
 	smp_store_release(&pdb0->entries[idx], gfx9_pde_encode(ptb->addr, 0));
 }
 
-static void write_leaf(struct gfx9_pt_table *pdb0, unsigned int idx, u64 addr,
-		       u32 flags)
+static void write_leaf(struct gfx9_pt_table *pdb0, unsigned int idx, u64 pte)
 {
 	bool was_leaf = pdb0->entries[idx] & GFX9_PDE_PTE;
 
-	WRITE_ONCE(pdb0->entries[idx],
-		   gfx9_pte_encode(addr, flags, GFX9_FRAG_MAX) | GFX9_PDE_PTE);
+	WRITE_ONCE(pdb0->entries[idx], pte);
 	if (!was_leaf)
 		zero_ptes(pdb0->children[idx], 0, GFX9_PT_ENTRIES);
 }
 
+/* Consecutive leaves of 2 MiB from @idx on, as far as there are tables; bytes done. */
+static u64 write_leaves(struct gfx9_pt_table *pdb0, unsigned int idx, u64 addr,
+			u64 len, u32 flags)
+{
+	u64 pte = gfx9_pte_encode(addr, flags, GFX9_FRAG_MAX) | GFX9_PDE_PTE;
+	unsigned int n = min(GFX9_PT_ENTRIES - idx, (unsigned int)GFX9_PT_STEP_LEAVES);
+	u64 done = 0;
+
+	n = min((u64)n, len >> GFX9_HUGE_SHIFT);
+	for (; n && pdb0->children[idx]; n--, idx++) {
+		write_leaf(pdb0, idx, pte);
+		/* The address is in its place, and ends far below the bits above it. */
+		pte += GFX9_HUGE_LEN;
+		done += GFX9_HUGE_LEN;
+	}
+	return done;
+}
+
 /*
- * Maps the start of a span, up to the end of its 2 MiB entry; returns the bytes
- * done, 0 if a table is missing. Overwrites what is there.
+ * Maps the start of a span: whole 2 MiB entries, GFX9_PT_STEP_LEAVES at most, or up to the
+ * end of one; returns the bytes done, 0 if a table is missing. Overwrites what is there.
  */
 u64 gfx9_pt_map_step(struct gfx9_pt *pt, u64 va, u64 addr, u64 len, u32 flags)
 {
@@ -194,10 +233,8 @@ u64 gfx9_pt_map_step(struct gfx9_pt *pt, u64 va, u64 addr, u64 len, u32 flags)
 
 	if (!pdb0 || !pdb0->children[idx])
 		return 0;
-	if (step == GFX9_HUGE_LEN && IS_ALIGNED(addr, GFX9_HUGE_LEN)) {
-		write_leaf(pdb0, idx, addr, flags);
-		return step;
-	}
+	if (step == GFX9_HUGE_LEN && IS_ALIGNED(addr, GFX9_HUGE_LEN))
+		return write_leaves(pdb0, idx, addr, len, flags);
 	if (pdb0->entries[idx] & GFX9_PDE_PTE)
 		split_leaf(pdb0, idx);
 	ptb = pdb0->children[idx];

@@ -25,20 +25,27 @@
  *   flush is for.
  * - All leaves of a fragment are valid, alike and consecutive: who changes a part
  *   of it first splits it.
+ * - A PTB counts its valid entries: what is empty need not be cleared, and 512 stores
+ *   for each leaf of 2 MiB are most of what it costs. Walkers do not look at it.
  */
 #define GFX9_PT_ENTRIES	512
 #define GFX9_PT_LEVELS	4	/* 3 PDB2, 2 PDB1, 1 PDB0, 0 PTB */
+
+/* Leaves of 2 MiB that one step of mapping writes. */
+#define GFX9_PT_STEP_LEAVES	16
 
 /**
  * struct gfx9_pt_table - a table
  * @entries: the page
  * @addr: its address, for the entry above
  * @children: of a directory; NULL for a PTB
+ * @nr_valid: of a PTB, its valid entries
  */
 struct gfx9_pt_table {
 	u64 *entries;
 	u64 addr;
 	struct gfx9_pt_table **children;
+	unsigned int nr_valid;
 };
 
 /**
@@ -83,6 +90,7 @@ int gfx9_pt_init(struct gfx9_pt *pt, const struct gfx9_pt_mem *mem);
 void gfx9_pt_fini(struct gfx9_pt *pt);
 
 int gfx9_pt_missing(struct gfx9_pt *pt, u64 va);
+int gfx9_pt_next_missing(struct gfx9_pt *pt, u64 *va, u64 last_va);
 bool gfx9_pt_attach(struct gfx9_pt *pt, u64 va, unsigned int level,
 		    struct gfx9_pt_table *table);
 

@@ -17,7 +17,7 @@
 
 /* 256 MiB of tables map 128 GiB in small pages. */
 #define VM_MAX_TABLES	((256UL << 20) / PAGE_SIZE)
-/* Entries of 2 MiB done before others get the lock. */
+/* Steps done before others get the lock. */
 #define VM_LOCK_STEPS	16
 
 atomic_long_t gfx9_ntables;
@@ -98,8 +98,11 @@ void gfx9_vm_set_mm(struct gfx9_vm *vm, struct mm_struct *mm)
 	vm->mm = mm;
 }
 
-/* 1: one table more; 0: all are there. */
-static int reserve_step(struct gfx9_vm *vm, u64 va)
+/*
+ * 1: one table more; 0: all are there up to *@va, which may lie far behind what it was, but
+ * not behind the end of the entry of @last_va.
+ */
+static int reserve_step(struct gfx9_vm *vm, u64 *va, u64 last_va)
 {
 	struct gfx9_pt_table *table;
 	bool attached = false;
@@ -107,7 +110,7 @@ static int reserve_step(struct gfx9_vm *vm, u64 va)
 	int level;
 
 	scoped_guard(spinlock, &vm->pt_lock) {
-		level = gfx9_pt_missing(&vm->pt, va);
+		level = gfx9_pt_next_missing(&vm->pt, va, last_va);
 		full = vm->pt.ntables >= VM_MAX_TABLES;
 	}
 	if (level < 0)
@@ -117,7 +120,8 @@ static int reserve_step(struct gfx9_vm *vm, u64 va)
 		return -ENOMEM;
 	scoped_guard(spinlock, &vm->pt_lock) {
 		if (vm->pt.ntables < VM_MAX_TABLES)
-			attached = gfx9_pt_attach(&vm->pt, va, level, table);
+			attached = gfx9_pt_attach(&vm->pt, *va, level,
+						  table);
 	}
 	/* Somebody else was faster: look again. */
 	if (!attached)
@@ -134,11 +138,9 @@ int gfx9_vm_reserve(struct gfx9_vm *vm, u64 first_va, u64 last_va)
 	if (first_va > last_va || last_va > GFX9_VA_LAST ||
 	    (last_va - va) >> GFX9_HUGE_SHIFT >= VM_MAX_TABLES)
 		return -ENOMEM;
-	for (; va <= last_va; va += GFX9_HUGE_LEN) {
-		do {
-			ret = reserve_step(vm, va);
-		} while (ret > 0);
-		if (ret)
+	while (va <= last_va) {
+		ret = reserve_step(vm, &va, last_va);
+		if (ret < 0)
 			return ret;
 		cond_resched();
 	}
