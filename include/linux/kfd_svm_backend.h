@@ -96,17 +96,17 @@ struct kfd_svm_pt_run {
  * Those marked (atomic) run with update_lock held: they do not sleep, allocate,
  * fail, or take a lock that is ever held around a call into the core.
  *
- * @pt_reserve: make page-table memory for a span (whole, aligned 2 MiB), so that
- *	pt_map() and pt_unmap() of any part of it cannot fail until the vm goes.
+ * @pt_reserve: make page-table memory for a span (whole, aligned pieces of 2 MiB), so
+ *	that pt_map() and pt_unmap() of any part of it cannot fail until the vm goes.
  *	Idempotent. May sleep and allocate; op_lock is the only lock of the core
  *	that is held. Returns 0 or -ENOMEM (also: the process's limit is reached).
  * @pt_map: (atomic) write PTEs: len bytes at va show consecutive memory at addr,
  *	flags are KFD_SVM_PTE_*. addr is a DMA address with SYSTEM; else a byte of this
  *	GPU's VRAM or, with PEER, of that of the GPU whose desc.priv is vram_gpu.
- *	Never reaches over a 2 MiB border. What it overwrites was unmapped before,
- *	and no larger leaf is met: the core unmaps first and puts back what the
- *	unmap took beyond its span. No flush follows, so invalid translations must
- *	not be cached.
+ *	May reach over 2 MiB borders, up to 128 MiB. What it overwrites was unmapped
+ *	before, and no larger leaf is met: the core unmaps first and puts back what
+ *	the unmap took beyond its span. No flush follows, so invalid translations
+ *	must not be cached.
  * @pt_unmap: (atomic) invalidate at least the PTEs of the span, which lies in one
  *	aligned 2 MiB. A leaf larger than a page that meets it is cleared whole;
  *	cleared tells what was cleared. It stays within the 2 MiB.

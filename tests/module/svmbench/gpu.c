@@ -33,27 +33,36 @@ static struct block *block_at(struct ksb_file *f, u64 va)
 	return xa_load(&f->blocks, va / KSB_BATCH_LEN);
 }
 
-static int pt_reserve(void *vm, struct kfd_svm_span span)
+static int reserve_block(struct ksb_file *f, u64 va)
 {
-	struct ksb_file *f = vm;
 	struct block *block;
 	int err;
 
-	if (block_at(f, span.first_va))
+	if (block_at(f, va))
 		return 0;
 	block = kvzalloc(sizeof(*block), GFP_KERNEL_ACCOUNT);
 	if (!block)
 		return -ENOMEM;
-	err = xa_insert(&f->blocks, span.first_va / KSB_BATCH_LEN, block, GFP_KERNEL);
+	err = xa_insert(&f->blocks, va / KSB_BATCH_LEN, block, GFP_KERNEL);
 	if (err)
 		kvfree(block);
 	return err;
 }
 
-static void pt_map(void *vm, u64 va, u64 addr, u64 len, u32 flags, void *vram_gpu)
+static int pt_reserve(void *vm, struct kfd_svm_span span)
 {
-	unsigned long first = PHYS_PFN(va) % KSB_BATCH, i;
-	struct block *block = block_at(vm, va);
+	int err = 0;
+	u64 va;
+
+	for (va = span.first_va; !err && va <= span.last_va; va += KSB_BATCH_LEN)
+		err = reserve_block(vm, va);
+	return err;
+}
+
+static void map_block(struct block *block, unsigned long first, u64 addr, u64 len,
+		      u32 flags)
+{
+	unsigned long i;
 
 	if (len == KSB_BATCH_LEN && IS_ALIGNED(addr, KSB_BATCH_LEN)) {
 		WRITE_ONCE(block->leaf, addr | flags);
@@ -61,6 +70,17 @@ static void pt_map(void *vm, u64 va, u64 addr, u64 len, u32 flags, void *vram_gp
 	}
 	for (i = 0; i < PHYS_PFN(len); i++)
 		WRITE_ONCE(block->ptes[first + i], (addr + PFN_PHYS(i)) | flags);
+}
+
+static void pt_map(void *vm, u64 va, u64 addr, u64 len, u32 flags, void *vram_gpu)
+{
+	u64 step;
+
+	for (; len; va += step, addr += step, len -= step) {
+		step = min(len, ALIGN_DOWN(va, KSB_BATCH_LEN) + KSB_BATCH_LEN - va);
+		map_block(block_at(vm, va), PHYS_PFN(va) % KSB_BATCH, addr, step,
+			  flags);
+	}
 }
 
 static void pt_unmap(void *vm, struct kfd_svm_span span,
