@@ -13,39 +13,136 @@
 
 #include "kfd_svm_trace.h"
 
+#define MAPPING_SIZE	(sizeof(struct kfd_svm_mapping) + sizeof(struct kfd_svm_extent))
+
+static void mapping_init(struct kfd_svm_mapping *map)
+{
+	bitmap_zero(map->mapped, KFD_SVM_BLOCK_PAGES);
+	bitmap_zero(map->want, KFD_SVM_BLOCK_PAGES);
+	map->exts = &map->one;
+	map->zap_first = 0;
+	map->zap_last = 0;
+	map->zapped = false;
+	map->one.nr = 0;
+	map->one.nr_max = 1;
+}
+
+/* @exts was the array of @map. */
+void kfd_svm_extents_free(struct kfd_svm_mapping *map, struct kfd_svm_extents *exts)
+{
+	if (exts != &map->one)
+		kvfree(exts);
+}
+
 static void block_free(struct kfd_svm *svm, struct kfd_svm_block *block)
 {
 	unsigned int i;
 
 	for (i = 0; i < svm->nr_gpus; i++) {
-		if (block->gpu[i])
-			kvfree(block->gpu[i]->exts);
-		kfree(block->gpu[i]);
+		struct kfd_svm_mapping *map = block->gpu[i];
+
+		if (!map)
+			continue;
+		kfd_svm_extents_free(map, map->exts);
+		if (!(block->inside & BIT_ULL(i)))
+			kfree(map);
 	}
 	kfree(block->thrash);
 	kfree(block);
 }
 
-static struct kfd_svm_block *block_create(struct kfd_svm *svm,
-					  unsigned long index)
+/*
+ * Block @index with a mapping for each of @gpus, not published yet; one allocation, whose
+ * every field is set, since clearing it costs as much again. NULL: no memory.
+ */
+struct kfd_svm_block *kfd_svm_block_alloc(struct kfd_svm *svm, unsigned long index,
+					  u64 gpus)
 {
 	struct kfd_svm_block *block;
-	int err;
+	size_t head = struct_size(block, gpu, svm->nr_gpus);
+	unsigned int i;
+	void *map;
 
-	block = kzalloc(struct_size(block, gpu, svm->nr_gpus),
-			GFP_KERNEL_ACCOUNT);
+	block = kmalloc(head + hweight64(gpus) * MAPPING_SIZE, GFP_KERNEL_ACCOUNT);
 	if (!block)
-		return ERR_PTR(-ENOMEM);
+		return NULL;
 	block->index = index;
 	INIT_LIST_HEAD(&block->pending);
-
-	/* Invalidation may find it at once: it has nothing mapped. */
-	err = xa_insert(&svm->blocks, index, block, GFP_KERNEL_ACCOUNT);
-	if (err) {
-		kfree(block);
-		return ERR_PTR(err);
+	block->next_try = 0;
+	block->failures = 0;
+	block->hit = false;
+	bitmap_zero(block->demand, KFD_SVM_BLOCK_PAGES);
+	block->changes = 0;
+	block->thrash = NULL;
+	block->inside = gpus;
+	map = (void *)block + head;
+	for (i = 0; i < svm->nr_gpus; i++) {
+		block->gpu[i] = NULL;
+		if (!(gpus & BIT_ULL(i)))
+			continue;
+		mapping_init(map);
+		block->gpu[i] = map;
+		map += MAPPING_SIZE;
 	}
 	return block;
+}
+
+/*
+ * Publish blocks[n] as block @first + n, for each bit n of @which. Invalidation may find
+ * them at once: they have nothing mapped.
+ * Return: those that are in; the others are freed.
+ */
+u64 kfd_svm_blocks_insert(struct kfd_svm *svm, unsigned long first,
+			  struct kfd_svm_block **blocks, u64 which)
+{
+	XA_STATE(xas, &svm->blocks, ULONG_MAX);
+	u64 left = which, failed;
+	unsigned long index;
+
+	lockdep_assert_held(&svm->op_lock);
+
+	do {
+		xas_lock(&xas);
+		for (; left; left &= left - 1) {
+			index = first + __ffs64(left);
+			/* The neighbour's place is at hand, but in the next node. */
+			if (index == xas.xa_index + 1 && index & XA_CHUNK_MASK)
+				xas_next(&xas);
+			else
+				xas_set(&xas, index);
+			xas_store(&xas, blocks[__ffs64(left)]);
+			if (xas_error(&xas))
+				break;
+		}
+		xas_unlock(&xas);
+	} while (xas_nomem(&xas, GFP_KERNEL_ACCOUNT));
+	for (failed = left; left; left &= left - 1) {
+		block_free(svm, blocks[__ffs64(left)]);
+		blocks[__ffs64(left)] = NULL;
+	}
+	return which & ~failed;
+}
+
+/* Have a mapping for each of @gpus in @block. Return: 0 or -ENOMEM. */
+int kfd_svm_block_add_gpus(struct kfd_svm *svm, struct kfd_svm_block *block, u64 gpus)
+{
+	struct kfd_svm_mapping *map;
+	unsigned int i;
+
+	lockdep_assert_held(&svm->op_lock);
+
+	kfd_svm_for_each_gpu(i, svm, gpus) {
+		if (block->gpu[i])
+			continue;
+		map = kmalloc(MAPPING_SIZE, GFP_KERNEL_ACCOUNT);
+		if (!map)
+			return -ENOMEM;
+		mapping_init(map);
+		mutex_lock(&svm->update_lock);
+		block->gpu[i] = map;
+		mutex_unlock(&svm->update_lock);
+	}
+	return 0;
 }
 
 /*
@@ -56,28 +153,18 @@ struct kfd_svm_block *kfd_svm_block_get(struct kfd_svm *svm, unsigned long index
 					u64 gpus)
 {
 	struct kfd_svm_block *block;
-	unsigned int i;
+	int err;
 
 	lockdep_assert_held(&svm->op_lock);
 
 	block = xa_load(&svm->blocks, index);
-	if (!block)
-		block = block_create(svm, index);
-	if (IS_ERR(block))
-		return block;
-
-	kfd_svm_for_each_gpu(i, svm, gpus) {
-		struct kfd_svm_mapping *map;
-
-		if (block->gpu[i])
-			continue;
-		map = kzalloc(sizeof(*map), GFP_KERNEL_ACCOUNT);
-		if (!map)
-			return ERR_PTR(-ENOMEM);
-		mutex_lock(&svm->update_lock);
-		block->gpu[i] = map;
-		mutex_unlock(&svm->update_lock);
+	if (block) {
+		err = kfd_svm_block_add_gpus(svm, block, gpus);
+		return err ? ERR_PTR(err) : block;
 	}
+	block = kfd_svm_block_alloc(svm, index, gpus);
+	if (!block || !kfd_svm_blocks_insert(svm, index, &block, 1))
+		return ERR_PTR(-ENOMEM);
 	return block;
 }
 
@@ -160,8 +247,8 @@ void kfd_svm_blocks_free(struct kfd_svm *svm)
 }
 
 /* The attributes of @page, good up to *last (which is shrunk), or the defaults. */
-static void attr_at(struct kfd_svm *svm, unsigned long page, unsigned long *last,
-		    struct kfd_svm_attr *attr)
+void kfd_svm_attr_at(struct kfd_svm *svm, unsigned long page, unsigned long *last,
+		     struct kfd_svm_attr *attr)
 {
 	struct kfd_svm_attr_range *range;
 
@@ -177,24 +264,33 @@ static void attr_at(struct kfd_svm *svm, unsigned long page, unsigned long *last
 		*last = range->first - 1;
 }
 
+/* What the PTEs of @ext for @gpu are but for the address, and whose VRAM it is in. */
+u32 kfd_svm_extent_pte(struct kfd_svm *svm, unsigned int gpu,
+		       const struct kfd_svm_extent *ext, u32 attr_flags,
+		       void **vram_gpu)
+{
+	const struct kfd_svm_gpu_desc *desc = &svm->gpus[gpu].gpu->desc;
+	enum kfd_svm_place place = KFD_SVM_PLACE_SYSTEM;
+	unsigned int owner = FIELD_GET(KFD_SVM_EXT_GPU, ext->flags);
+
+	*vram_gpu = NULL;
+	if (ext->flags & KFD_SVM_EXT_VRAM)
+		place = owner == gpu ? KFD_SVM_PLACE_LOCAL : KFD_SVM_PLACE_REMOTE;
+	if (place == KFD_SVM_PLACE_REMOTE)
+		*vram_gpu = svm->gpus[owner].gpu->desc.priv;
+	return kfd_svm_policy_pte(desc->gc_version, desc->gc_traits, place, attr_flags,
+				  ext->flags & KFD_SVM_EXT_WRITE);
+}
+
 /* Write @npages of @ext from page @first on, at @va, as one run. Return: its PTE. */
 static u32 write_run(struct kfd_svm *svm, unsigned int gpu,
 		     const struct kfd_svm_extent *ext, unsigned long va,
 		     unsigned int first, unsigned int npages, u32 attr_flags)
 {
 	struct kfd_svm_pgpu *pgpu = &svm->gpus[gpu];
-	enum kfd_svm_place place = KFD_SVM_PLACE_SYSTEM;
-	unsigned int owner = FIELD_GET(KFD_SVM_EXT_GPU, ext->flags);
-	void *vram_gpu = NULL;
-	u32 pte;
+	void *vram_gpu;
+	u32 pte = kfd_svm_extent_pte(svm, gpu, ext, attr_flags, &vram_gpu);
 
-	if (ext->flags & KFD_SVM_EXT_VRAM)
-		place = owner == gpu ? KFD_SVM_PLACE_LOCAL : KFD_SVM_PLACE_REMOTE;
-	if (place == KFD_SVM_PLACE_REMOTE)
-		vram_gpu = svm->gpus[owner].gpu->desc.priv;
-	pte = kfd_svm_policy_pte(pgpu->gpu->desc.gc_version,
-				 pgpu->gpu->desc.gc_traits, place, attr_flags,
-				 ext->flags & KFD_SVM_EXT_WRITE);
 	pgpu->gpu->desc.ops->pt_map(pgpu->vm, va,
 				    kfd_svm_extent_addr_at(ext, first),
 				    (u64)npages << PAGE_SHIFT, pte, vram_gpu);
@@ -225,7 +321,7 @@ void kfd_svm_mapping_write_ptes(struct kfd_svm *svm, struct kfd_svm_block *block
 		unsigned int npages;
 		u32 pte;
 
-		attr_at(svm, base + first, &last_page, &attr);
+		kfd_svm_attr_at(svm, base + first, &last_page, &attr);
 		end = last_page - base;
 		npages = end - first + 1;
 		pte = write_run(svm, gpu, ext, (base + first) << PAGE_SHIFT,

@@ -129,13 +129,16 @@ static void touch_vram(struct kfd_svm *svm, const struct kfd_svm_extent *ext)
 				(u64)ext->npages << PAGE_SHIFT);
 }
 
-/* Map first..last (within the block) of @ext, which is at @spot, for the GPU. */
-static int add_fresh(struct kfd_svm *svm, const struct kfd_svm_populate *pop,
-		     struct kfd_svm_prep *prep, const struct hmm_mirror_extent *ext,
-		     const struct spot *spot, unsigned int first,
-		     unsigned int last)
+/*
+ * Map first..last of @block, which lie in @ext, at @spot, for @gpu: fill in @fresh, but for
+ * KFD_SVM_EXT_ASKED. Return: 0 or an error of hmm_mirror_extent_dma_map().
+ */
+static int make_extent(struct kfd_svm *svm, const struct kfd_svm_block *block,
+		       unsigned int gpu, const struct hmm_mirror_extent *ext,
+		       const struct spot *spot, unsigned int first,
+		       unsigned int last, struct kfd_svm_extent *fresh)
 {
-	unsigned long va = (kfd_svm_block_first(prep->block) + first) << PAGE_SHIFT;
+	unsigned long va = (kfd_svm_block_first(block) + first) << PAGE_SHIFT;
 	unsigned int flags = hmm_mirror_extent_flags(ext);
 	unsigned long skip = (va - hmm_mirror_extent_va(ext)) >> PAGE_SHIFT;
 	unsigned long pfn = hmm_mirror_extent_pfn(ext) + skip;
@@ -146,7 +149,6 @@ static int add_fresh(struct kfd_svm *svm, const struct kfd_svm_populate *pop,
 			      FIELD_PREP(HMM_MIRROR_EXT_NPAGES, npages),
 	};
 	u32 ours = extent_flags(flags);
-	struct kfd_svm_extent *fresh = &svm->new_exts[prep->nr_fresh];
 	dma_addr_t addr;
 	int err;
 
@@ -158,7 +160,7 @@ static int add_fresh(struct kfd_svm *svm, const struct kfd_svm_populate *pop,
 		/* As kfd_svm_extent_undo() will have it. */
 		if (ours & KFD_SVM_EXT_WRITE)
 			run.va_flags |= HMM_MIRROR_EXT_WRITE;
-		err = hmm_mirror_extent_dma_map(svm->gpus[prep->gpu].gpu->desc.dma_dev,
+		err = hmm_mirror_extent_dma_map(svm->gpus[gpu].gpu->desc.dma_dev,
 						&run, &addr);
 		if (err)
 			return err;
@@ -171,14 +173,28 @@ static int add_fresh(struct kfd_svm *svm, const struct kfd_svm_populate *pop,
 		.map_npages = npages,
 		.first = first,
 		.npages = npages,
+		.flags = ours,
 	};
-	fresh->flags = ours;
+	if (ours & KFD_SVM_EXT_VRAM)
+		touch_vram(svm, fresh);
+	return 0;
+}
+
+static int add_fresh(struct kfd_svm *svm, const struct kfd_svm_populate *pop,
+		     struct kfd_svm_prep *prep, const struct hmm_mirror_extent *ext,
+		     const struct spot *spot, unsigned int first,
+		     unsigned int last)
+{
+	struct kfd_svm_extent *fresh = &svm->new_exts[prep->nr_fresh];
+	int err = make_extent(svm, prep->block, prep->gpu, ext, spot, first, last,
+			      fresh);
+
+	if (err)
+		return err;
 	if (kfd_svm_is_eager(pop))
 		fresh->flags |= KFD_SVM_EXT_ASKED;
-	if (fresh->flags & KFD_SVM_EXT_VRAM)
-		touch_vram(svm, fresh);
 	prep->nr_fresh++;
-	bitmap_set(prep->replace, first, npages);
+	bitmap_set(prep->replace, first, last - first + 1);
 	return 0;
 }
 
@@ -300,18 +316,24 @@ static void note_demand(const struct kfd_svm_populate *pop,
 	bitmap_or(block->demand, block->demand, written, KFD_SVM_BLOCK_PAGES);
 }
 
-static struct kfd_svm_extents *alloc_extents(unsigned int nr)
+/* An array with room for @nr extents, or NULL. */
+struct kfd_svm_extents *kfd_svm_extents_alloc(unsigned int nr)
 {
 	struct kfd_svm_extents *exts;
 
-	return kvmalloc(struct_size(exts, ext, nr), GFP_KERNEL_ACCOUNT);
+	exts = kvmalloc(struct_size(exts, ext, nr), GFP_KERNEL_ACCOUNT);
+	if (exts) {
+		exts->nr = 0;
+		exts->nr_max = nr;
+	}
+	return exts;
 }
 
 /* Before a commit: an array that is large enough for any block. */
 int kfd_svm_commit_reserve(struct kfd_svm *svm)
 {
 	if (!svm->spare_exts)
-		svm->spare_exts = alloc_extents(KFD_SVM_BLOCK_PAGES);
+		svm->spare_exts = kfd_svm_extents_alloc(KFD_SVM_BLOCK_PAGES);
 	return svm->spare_exts ? 0 : -ENOMEM;
 }
 
@@ -319,14 +341,17 @@ int kfd_svm_commit_reserve(struct kfd_svm *svm)
 static void cut_extents(struct kfd_svm *svm, struct kfd_svm_mapping *map)
 {
 	struct kfd_svm_extents *large = map->exts;
-	struct kfd_svm_extents *exts = alloc_extents(large->nr);
+	struct kfd_svm_extents *exts = &map->one;
 
 	lockdep_assert_held(&svm->op_lock);
 
+	if (large->nr > exts->nr_max)
+		exts = kfd_svm_extents_alloc(large->nr);
 	if (!exts)
 		return;
 	mutex_lock(&svm->update_lock);
-	memcpy(exts, large, struct_size(large, ext, large->nr));
+	memcpy(exts->ext, large->ext, array_size(large->nr, sizeof(*large->ext)));
+	exts->nr = large->nr;
 	map->exts = exts;
 	mutex_unlock(&svm->update_lock);
 	svm->spare_exts = large;
@@ -366,8 +391,77 @@ int kfd_svm_commit(struct kfd_svm *svm, struct kfd_svm_populate *pop,
 	}
 	mutex_unlock(&svm->update_lock);
 
-	kvfree(old);
+	if (fresh)
+		kfd_svm_extents_free(prep->block->gpu[prep->gpu], old);
 	if (fresh)
 		cut_extents(svm, prep->block->gpu[prep->gpu]);
 	return err;
+}
+
+static int fill_extents(struct kfd_svm *svm, const struct hmm_mirror_range *range,
+			const struct hmm_mirror_extent *ext, struct kfd_svm_prep *prep,
+			struct kfd_svm_extents *exts)
+{
+	unsigned long base = kfd_svm_block_first(prep->block);
+	unsigned long page = prep->first, end;
+	struct kfd_svm_extent *fresh;
+	struct spot spot;
+	int err;
+
+	for (; page <= prep->last; page = end + 1, ext++) {
+		end = (hmm_mirror_extent_va(ext) >> PAGE_SHIFT) +
+		      hmm_mirror_extent_npages(ext) - 1;
+		end = min(end, prep->last);
+		if (WARN_ON_ONCE(exts->nr == exts->nr_max))
+			return -EIO;
+		find_spot(svm, prep->gpu, range, ext, &spot);
+		if (spot.place == KFD_SVM_PLACE_NEEDS_RAM)
+			return -KFD_SVM_ENEEDSRAM;
+		fresh = &exts->ext[exts->nr];
+		err = make_extent(svm, prep->block, prep->gpu, ext, &spot,
+				  page - base, end - base, fresh);
+		if (err)
+			return err;
+		fresh->flags |= KFD_SVM_EXT_ASKED;
+		exts->nr++;
+	}
+	return 0;
+}
+
+/*
+ * For a GPU that has nothing of the block: prep->first..last become what the extents from
+ * @ext on say, all of them present and as writable as can be. The mapping's array has
+ * room for them. The caller writes the PTEs. Update lock held, range valid.
+ * Return: 0; or, with nothing done, -KFD_SVM_ENEEDSRAM or an error of
+ * hmm_mirror_extent_dma_map().
+ */
+int kfd_svm_commit_first(struct kfd_svm *svm, const struct hmm_mirror_range *range,
+			 const struct hmm_mirror_extent *ext, struct kfd_svm_prep *prep)
+{
+	struct kfd_svm_mapping *map = prep->block->gpu[prep->gpu];
+	unsigned int first = prep->first - kfd_svm_block_first(prep->block);
+	unsigned int npages = prep->last - prep->first + 1;
+	struct kfd_svm_extents *exts = map->exts;
+	int err;
+
+	lockdep_assert_held(&svm->op_lock);
+	lockdep_assert_held(&svm->update_lock);
+
+	/* Nothing is mapped, so nobody needs what it says now. */
+	exts->nr = 0;
+	err = fill_extents(svm, range, ext, prep, exts);
+	if (err) {
+		while (exts->nr)
+			kfd_svm_extent_undo(svm, prep->block, prep->gpu,
+					    &exts->ext[--exts->nr]);
+		return err;
+	}
+	if (npages == KFD_SVM_BLOCK_PAGES) {
+		bitmap_fill(map->mapped, KFD_SVM_BLOCK_PAGES);
+		bitmap_zero(map->want, KFD_SVM_BLOCK_PAGES);
+	} else {
+		bitmap_set(map->mapped, first, npages);
+		bitmap_clear(map->want, first, npages);
+	}
+	return 0;
 }

@@ -59,10 +59,12 @@ struct kfd_svm_extent {
 /**
  * struct kfd_svm_extents - the extents of a mapping
  * @nr: how many
+ * @nr_max: how many there is room for
  * @ext: sorted by page, disjoint
  */
 struct kfd_svm_extents {
 	unsigned int nr;
+	unsigned int nr_max;
 	struct kfd_svm_extent ext[];
 };
 
@@ -71,10 +73,12 @@ struct kfd_svm_extents {
  * @mapped: pages its page table shows
  * @want: pages it must have and has not: memory that was taken away and is to be
  *	restored, or could not be had
- * @exts: describe at least all pages in @mapped; may be NULL if there are none
+ * @exts: describe at least all pages in @mapped: @one, or an array of its own; may be NULL
+ *	if there are none
  * @zap_first: first page the zap under way took from the page table
  * @zap_last: last such page
  * @zapped: there is such a span
+ * @one: room for a single extent, which is most often enough
  */
 struct kfd_svm_mapping {
 	DECLARE_BITMAP(mapped, KFD_SVM_BLOCK_PAGES);
@@ -83,6 +87,7 @@ struct kfd_svm_mapping {
 	u16 zap_first;
 	u16 zap_last;
 	bool zapped;
+	struct kfd_svm_extents one;	/* and its extent */
 };
 
 static inline unsigned int

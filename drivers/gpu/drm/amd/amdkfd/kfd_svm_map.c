@@ -10,11 +10,12 @@
  *      merge extents, write PTEs         op_lock, update_lock
  *   4. cut the extent array to size      op_lock
  *
- * Step 3, for each GPU, and step 4 are in kfd_svm_commit.c. Steps 2 and 3 are repeated
- * until the window is done: the mirror may hand over less than asked for, and memory
- * that a GPU cannot map where it is goes to RAM first. Between them lies nothing but
- * taking the lock, so that a CPU that changes the memory over and over has little room
- * to win each time; hence the array of full size that is filled first and cut
+ * Memory that is mapped eagerly and is there already takes a shorter way, many blocks at a
+ * time, in kfd_svm_present.c. Step 3, for each GPU, and step 4 are in kfd_svm_commit.c. Steps
+ * 2 and 3 are repeated until the window is done: the mirror may hand over less than asked
+ * for, and memory that a GPU cannot map where it is goes to RAM first. Between them lies
+ * nothing but taking the lock, so that a CPU that changes the memory over and over has
+ * little room to win each time; hence the array of full size that is filled first and cut
  * afterwards.
  */
 #include "kfd_svm_priv.h"
@@ -26,11 +27,13 @@
 
 #include "kfd_svm_trace.h"
 
-static int reserve_tables(struct kfd_svm *svm, unsigned long index, u64 gpus)
+/* Page-table memory for the blocks @first to @last. Return: 0 or -ENOMEM. */
+int kfd_svm_reserve_tables(struct kfd_svm *svm, unsigned long first,
+			   unsigned long last, u64 gpus)
 {
 	struct kfd_svm_span span = {
-		.first_va = (u64)index << KFD_SVM_BLOCK_SHIFT,
-		.last_va = (((u64)index + 1) << KFD_SVM_BLOCK_SHIFT) - 1,
+		.first_va = (u64)first << KFD_SVM_BLOCK_SHIFT,
+		.last_va = (((u64)last + 1) << KFD_SVM_BLOCK_SHIFT) - 1,
 	};
 	unsigned int i;
 	int err;
@@ -167,13 +170,11 @@ int kfd_svm_populate(struct kfd_svm *svm, struct kfd_svm_populate *pop)
 		err = PTR_ERR(block);
 		goto out_tidy;
 	}
-	err = reserve_tables(svm, index, pop->gpus) ?:
+	err = kfd_svm_reserve_tables(svm, index, index, pop->gpus) ?:
 	      kfd_svm_commit_reserve(svm);
 	if (err)
 		goto out_tidy;
-	err = hmm_mirror_range_register(&range, &svm->mirror,
-					pop->first << PAGE_SHIFT,
-					((pop->last + 1) << PAGE_SHIFT) - 1);
+	err = kfd_svm_range_register(svm, &range, pop->first, pop->last);
 	if (err)
 		goto out_tidy;
 	WRITE_ONCE(svm->populator, current);
@@ -206,7 +207,8 @@ static u64 gpus_in_need(struct kfd_svm *svm, const struct kfd_svm_populate *pop)
 	return need;
 }
 
-static u64 eager_bound(struct kfd_svm *svm, const struct kfd_svm_attr_range *range)
+/* The GPUs that have a vm and map @range eagerly. */
+u64 kfd_svm_eager_gpus(struct kfd_svm *svm, const struct kfd_svm_attr_range *range)
 {
 	return kfd_svm_policy_eager(&range->attr, svm->xnack) &
 	       kfd_svm_bound_gpus(svm);
@@ -226,7 +228,7 @@ static bool next_eager_piece(struct kfd_svm *svm, unsigned long page,
 
 	mutex_lock(&svm->update_lock);
 	range = kfd_svm_attr_first(&svm->attrs, page, last);
-	while (range && !eager_bound(svm, range))
+	while (range && !kfd_svm_eager_gpus(svm, range))
 		range = kfd_svm_attr_next(range, last);
 	if (!range) {
 		mutex_unlock(&svm->update_lock);
@@ -239,9 +241,9 @@ static bool next_eager_piece(struct kfd_svm *svm, unsigned long page,
 		.last = page,
 		.kind = KFD_SVM_POPULATE_EAGER,
 	};
-	for (; range && range->first <= pop->last + 1 && eager_bound(svm, range);
+	for (; range && range->first <= pop->last + 1 && kfd_svm_eager_gpus(svm, range);
 	     range = kfd_svm_attr_next(range, limit)) {
-		pop->gpus |= eager_bound(svm, range);
+		pop->gpus |= kfd_svm_eager_gpus(svm, range);
 		pop->last = min(limit, range->last);
 	}
 	pop->gpus = gpus_in_need(svm, pop);
@@ -268,6 +270,47 @@ void kfd_svm_block_prune_wants(struct kfd_svm *svm, struct kfd_svm_block *block)
 	}
 }
 
+/* Is there something for @pop to unshare, as far as @present tells? */
+static bool may_be_shared(const struct kfd_svm_present *present,
+			  const struct kfd_svm_populate *pop)
+{
+	unsigned int n = kfd_svm_block_of(pop->first) -
+			 kfd_svm_block_of(present->first);
+
+	return pop->first < present->first || pop->last > present->last ||
+	       present->shared & BIT_ULL(n);
+}
+
+/*
+ * Map @pop, of which some is missing, or what is there of all up to @last. Return: 0 or
+ * an error of kfd_svm_populate(). *@next: the page to go on with.
+ */
+static int map_piece(struct kfd_svm *svm, struct kfd_svm_populate *pop,
+		     unsigned long last, struct kfd_svm_present *present,
+		     unsigned long *next)
+{
+	unsigned long index;
+	unsigned int n;
+
+	if (pop->first > present->last)
+		kfd_svm_map_present(svm, pop->first, last, present);
+	if (pop->first <= present->last) {
+		index = kfd_svm_block_of(present->first);
+		n = kfd_svm_block_of(pop->first) - index;
+		if (present->done & BIT_ULL(n)) {
+			/* 64 if there is none: behind the last page, too. */
+			n = ~present->done >> n ? n + __ffs64(~present->done >> n) : 64;
+			*next = min((index + n) * KFD_SVM_BLOCK_PAGES,
+				    present->last + 1);
+			return 0;
+		}
+	}
+	*next = pop->last + 1;
+	if (may_be_shared(present, pop))
+		kfd_svm_unshare(svm, pop, KFD_SVM_THEN_HOME);
+	return kfd_svm_populate(svm, pop);
+}
+
 /*
  * Map first..last for every GPU that maps it eagerly. Memory that cannot be had
  * is no failure; *@missing says what user space is told of it: 0, -EFAULT or
@@ -278,6 +321,7 @@ void kfd_svm_block_prune_wants(struct kfd_svm *svm, struct kfd_svm_block *block)
 int kfd_svm_map_eager(struct kfd_svm *svm, unsigned long first,
 		      unsigned long last, int *missing)
 {
+	struct kfd_svm_present present = { .first = 1 };
 	struct kfd_svm_populate pop;
 	int err = 0;
 
@@ -285,11 +329,11 @@ int kfd_svm_map_eager(struct kfd_svm *svm, unsigned long first,
 
 	*missing = 0;
 	while (first <= last && next_eager_piece(svm, first, last, &pop)) {
-		first = pop.last + 1;
-		if (!pop.gpus)
+		if (!pop.gpus) {
+			first = pop.last + 1;
 			continue;
-		kfd_svm_unshare(svm, &pop, KFD_SVM_THEN_HOME);
-		err = kfd_svm_populate(svm, &pop) ?: err;
+		}
+		err = map_piece(svm, &pop, last, &present, &first) ?: err;
 		if (fatal_signal_pending(current))
 			err = -EINTR;
 		if (err == -ESRCH || err == -EAGAIN || err == -EINTR ||

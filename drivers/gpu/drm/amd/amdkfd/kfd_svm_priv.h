@@ -146,6 +146,7 @@ struct kfd_svm_pgpu {
  * @changes: times somebody else than kfd_svm.populator changed memory of it
  * @thrash: how it moved, NULL until a GPU fault brings it to VRAM. Set under op_lock
  *	and update_lock
+ * @inside: GPUs whose mapping is part of the block's own allocation
  * @gpu: by GPU index; an entry is NULL until the GPU maps something. Set under
  *	op_lock and update_lock
  *
@@ -163,6 +164,7 @@ struct kfd_svm_block {
 	DECLARE_BITMAP(demand, KFD_SVM_BLOCK_PAGES);
 	unsigned long changes;
 	struct kfd_svm_thrash *thrash;
+	u64 inside;
 	struct kfd_svm_mapping *gpu[];
 };
 
@@ -396,6 +398,23 @@ struct kfd_svm_prep {
 	unsigned int nr_fresh;
 };
 
+/* Blocks looked at together, at most. */
+#define KFD_SVM_PRESENT_BLOCKS	64U
+
+/**
+ * struct kfd_svm_present - memory that was looked at, and mapped where it was there
+ * @first: first page
+ * @last: last page; less than @first: none was looked at
+ * @done: blocks, counted from that of @first, whose part of it is mapped
+ * @shared: blocks of which pages in VRAM are to become the process's own first
+ */
+struct kfd_svm_present {
+	unsigned long first;
+	unsigned long last;
+	u64 done;
+	u64 shared;
+};
+
 static inline bool kfd_svm_is_eager(const struct kfd_svm_populate *pop)
 {
 	return pop->kind == KFD_SVM_POPULATE_EAGER;
@@ -439,6 +458,12 @@ void kfd_svm_process_remove(struct kfd_svm *svm);
 void kfd_svm_gpu_put(struct kfd_svm_gpu *gpu);
 
 /* kfd_svm_block.c */
+void kfd_svm_extents_free(struct kfd_svm_mapping *map, struct kfd_svm_extents *exts);
+struct kfd_svm_block *kfd_svm_block_alloc(struct kfd_svm *svm, unsigned long index,
+					  u64 gpus);
+u64 kfd_svm_blocks_insert(struct kfd_svm *svm, unsigned long first,
+			  struct kfd_svm_block **blocks, u64 which);
+int kfd_svm_block_add_gpus(struct kfd_svm *svm, struct kfd_svm_block *block, u64 gpus);
 struct kfd_svm_block *kfd_svm_block_get(struct kfd_svm *svm, unsigned long index,
 					u64 gpus);
 void kfd_svm_block_set_pending(struct kfd_svm *svm, struct kfd_svm_block *block);
@@ -447,6 +472,11 @@ void kfd_svm_block_clear_pending(struct kfd_svm *svm,
 bool kfd_svm_block_is_empty(struct kfd_svm *svm, struct kfd_svm_block *block);
 void kfd_svm_blocks_reap(struct kfd_svm *svm);
 void kfd_svm_blocks_free(struct kfd_svm *svm);
+void kfd_svm_attr_at(struct kfd_svm *svm, unsigned long page, unsigned long *last,
+		     struct kfd_svm_attr *attr);
+u32 kfd_svm_extent_pte(struct kfd_svm *svm, unsigned int gpu,
+		       const struct kfd_svm_extent *ext, u32 attr_flags,
+		       void **vram_gpu);
 void kfd_svm_mapping_write_ptes(struct kfd_svm *svm, struct kfd_svm_block *block,
 				unsigned int gpu, unsigned int first,
 				unsigned int last, bool count);
@@ -485,10 +515,17 @@ bool kfd_svm_fault_failed(const struct kfd_svm_populate *pop);
 /* kfd_svm_commit.c */
 void kfd_svm_find_target(struct kfd_svm *svm, const struct kfd_svm_populate *pop,
 			 struct kfd_svm_prep *prep);
+struct kfd_svm_extents *kfd_svm_extents_alloc(unsigned int nr);
 int kfd_svm_commit_reserve(struct kfd_svm *svm);
 int kfd_svm_commit(struct kfd_svm *svm, struct kfd_svm_populate *pop,
 		   struct hmm_mirror_range *range,
 		   struct hmm_mirror_cursor *cursor, struct kfd_svm_prep *prep);
+int kfd_svm_commit_first(struct kfd_svm *svm, const struct hmm_mirror_range *range,
+			 const struct hmm_mirror_extent *ext, struct kfd_svm_prep *prep);
+
+/* kfd_svm_present.c */
+void kfd_svm_map_present(struct kfd_svm *svm, unsigned long first,
+			 unsigned long last, struct kfd_svm_present *present);
 
 /* kfd_svm_vram.c */
 extern char kfd_svm_vram_owner;
@@ -512,7 +549,17 @@ unsigned int kfd_svm_account_read_taken(struct kfd_svm_account *account,
 					struct kfd_svm_span *taken);
 void kfd_svm_tell(struct kfd_svm *svm, const struct kfd_svm_event *event);
 
+/* Pages @first to @last; hmm_mirror_range_unregister() ends it. */
+static inline int kfd_svm_range_register(struct kfd_svm *svm,
+					 struct hmm_mirror_range *range,
+					 unsigned long first, unsigned long last)
+{
+	return hmm_mirror_range_register(range, &svm->mirror, first << PAGE_SHIFT,
+					 ((last + 1) << PAGE_SHIFT) - 1);
+}
+
 /* kfd_svm_unshare.c */
+bool kfd_svm_is_shared(const struct hmm_mirror_extent *ext);
 void kfd_svm_unshare(struct kfd_svm *svm, struct kfd_svm_populate *pop,
 		     enum kfd_svm_then then);
 
@@ -533,6 +580,9 @@ void kfd_svm_forget_thrash(struct kfd_svm *svm, unsigned long first,
 			   unsigned long last);
 
 /* kfd_svm_map.c */
+int kfd_svm_reserve_tables(struct kfd_svm *svm, unsigned long first,
+			   unsigned long last, u64 gpus);
+u64 kfd_svm_eager_gpus(struct kfd_svm *svm, const struct kfd_svm_attr_range *range);
 int kfd_svm_populate(struct kfd_svm *svm, struct kfd_svm_populate *pop);
 int kfd_svm_map_eager(struct kfd_svm *svm, unsigned long first,
 		      unsigned long last, int *missing);

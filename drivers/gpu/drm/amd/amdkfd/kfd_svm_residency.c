@@ -119,9 +119,7 @@ static int add_up(struct kfd_svm *svm, struct hmm_mirror_extent *exts,
 	struct hmm_mirror_range range;
 	int err;
 
-	err = hmm_mirror_range_register(&range, &svm->mirror,
-					first << PAGE_SHIFT,
-					((last + 1) << PAGE_SHIFT) - 1);
+	err = kfd_svm_range_register(svm, &range, first, last);
 	if (err)
 		return err;
 	while (!err && cursor.next_va <= last << PAGE_SHIFT)

@@ -43,7 +43,8 @@ static unsigned long base_of(const struct kfd_svm_populate *pop)
 	return pop->first & ~(KFD_SVM_BLOCK_PAGES - 1UL);
 }
 
-static bool is_shared(const struct hmm_mirror_extent *ext)
+/* Is @ext there, but not the process's own, or not to be written? */
+bool kfd_svm_is_shared(const struct hmm_mirror_extent *ext)
 {
 	return (ext->va_flags & (HMM_MIRROR_EXT_VALID | HMM_MIRROR_EXT_WRITE |
 				 HMM_MIRROR_EXT_ZERO)) == HMM_MIRROR_EXT_VALID;
@@ -54,7 +55,7 @@ static bool has_shared(const struct hmm_mirror_cursor *cursor)
 	unsigned int i;
 
 	for (i = 0; i < cursor->nr; i++)
-		if (is_shared(&cursor->extents[i]))
+		if (kfd_svm_is_shared(&cursor->extents[i]))
 			return true;
 	return false;
 }
@@ -70,7 +71,7 @@ static void add_extent(struct kfd_svm *svm, const struct hmm_mirror_range *range
 	int owner;
 	u64 addr;
 
-	if (!is_shared(ext))
+	if (!kfd_svm_is_shared(ext))
 		return;
 	ours = kfd_svm_vram_find(svm, range, ext, &owner, &addr);
 	if (!ours && !ram_too)
@@ -136,9 +137,7 @@ static int look(struct kfd_svm *svm, const struct kfd_svm_populate *pop, bool ra
 	unsigned int looks = 0;
 	int err;
 
-	err = hmm_mirror_range_register(&range, &svm->mirror,
-					pop->first << PAGE_SHIFT,
-					((pop->last + 1) << PAGE_SHIFT) - 1);
+	err = kfd_svm_range_register(svm, &range, pop->first, pop->last);
 	if (err)
 		return err;
 	while (!err && cursor.next_va <= pop->last << PAGE_SHIFT) {
@@ -223,9 +222,7 @@ static int fault_in(struct kfd_svm *svm, const struct kfd_svm_populate *pop,
 	struct hmm_mirror_range range;
 	int err;
 
-	err = hmm_mirror_range_register(&range, &svm->mirror,
-					pop->first << PAGE_SHIFT,
-					((pop->last + 1) << PAGE_SHIFT) - 1);
+	err = kfd_svm_range_register(svm, &range, pop->first, pop->last);
 	if (err)
 		return err;
 	WRITE_ONCE(svm->populator, current);
