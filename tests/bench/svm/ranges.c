@@ -17,6 +17,13 @@
 #define FEW		100U
 #define MANY		100000U
 #define NR_CALLS	64U	/* of a pass */
+#define REGION_LEN	(1UL << 30)
+
+/*
+ * Where memory is that no GPU has to do with: the mirror asks for events by regions of
+ * REGION_LEN, so it matters whether ranges are in the same one. Of each process.
+ */
+static char *alone, *beside;
 
 /**
  * struct crowd - a process with many ranges: every other page of an area
@@ -59,6 +66,16 @@ static char *range_at(const struct crowd *c, unsigned int i)
 	return c->area + 2UL * i * PAGE;
 }
 
+/* Return: where the ranges are, of those that have any. */
+static char *make_places(void)
+{
+	char *area = map_aligned(REGION_LEN, REGION_LEN, MAP_NORESERVE);
+
+	alone = map_aligned(REGION_LEN, REGION_LEN, MAP_NORESERVE);
+	beside = area + 2UL * MANY * PAGE + BLOCK;
+	return area;
+}
+
 static void *make_crowd(const void *how)
 {
 	struct crowd *c = calloc(1, sizeof(*c));
@@ -71,7 +88,7 @@ static void *make_crowd(const void *how)
 	err = kt_open(&c->dev, -1);
 	if (err)
 		die("/dev/kfd: %s", strerror(-err));
-	c->area = map_aligned(2UL * MANY * PAGE, 1UL << 30, MAP_NORESERVE);
+	c->area = make_places();
 	for (i = 0; i < c->nr; i++)
 		one_call(c, KFD_SVM_OP_SET_ATTR, range_at(c, i), 1);
 	return c;
@@ -131,13 +148,13 @@ static uint64_t new_pass(void *arg)
 
 /* --- munmap() of memory the process has nothing registered in */
 
-static uint64_t unmap_one(size_t len)
+static uint64_t unmap_one(char *at, size_t len)
 {
 	uint64_t start, ticks;
 	size_t offset;
 	char *map;
 
-	map = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	map = mmap(at, len, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
 	if (map == MAP_FAILED)
 		die("mmap: %s", strerror(errno));
 	madvise(map, len, MADV_NOHUGEPAGE);
@@ -150,32 +167,38 @@ static uint64_t unmap_one(size_t len)
 	return ticks;
 }
 
-static uint64_t unmap_some(size_t len, unsigned int nr)
+static uint64_t unmap_some(char *at, size_t len, unsigned int nr)
 {
 	uint64_t ticks = 0;
 	unsigned int i;
 
 	for (i = 0; i < nr; i++)
-		ticks += unmap_one(len);
+		ticks += unmap_one(at, len);
 	return ticks / nr;
 }
 
 static uint64_t unmap_4k_pass(void *arg)
 {
 	(void)arg;
-	return unmap_some(PAGE, NR_CALLS);
+	return unmap_some(alone, PAGE, NR_CALLS);
+}
+
+static uint64_t unmap_beside_pass(void *arg)
+{
+	(void)arg;
+	return unmap_some(beside, PAGE, NR_CALLS);
 }
 
 static uint64_t unmap_64k_pass(void *arg)
 {
 	(void)arg;
-	return unmap_some(64UL << 10, NR_CALLS);
+	return unmap_some(alone, 64UL << 10, NR_CALLS);
 }
 
 static uint64_t unmap_2m_pass(void *arg)
 {
 	(void)arg;
-	return unmap_some(BLOCK, 4);
+	return unmap_some(alone, BLOCK, 4);
 }
 
 enum {
@@ -185,6 +208,7 @@ enum {
 	PASS_UNMAP_2M,
 	PASS_UNMAP_64K,
 	PASS_UNMAP_4K,
+	PASS_UNMAP_BESIDE,
 	NR_PASS_KINDS,
 };
 
@@ -195,10 +219,12 @@ static const turns_pass passes[NR_PASS_KINDS] = {
 	[PASS_UNMAP_2M] = unmap_2m_pass,
 	[PASS_UNMAP_64K] = unmap_64k_pass,
 	[PASS_UNMAP_4K] = unmap_4k_pass,
+	[PASS_UNMAP_BESIDE] = unmap_beside_pass,
 };
 
 static void *make_nothing(const void *how)
 {
+	make_places();
 	return (void *)how;
 }
 
@@ -232,6 +258,8 @@ void bench_ranges(void)
 	compare(none, many, PASS_UNMAP_2M, "munmap-2m", "munmap() in a process without SVM");
 	compare(none, many, PASS_UNMAP_64K, "munmap-64k", "munmap() in a process without SVM");
 	compare(none, many, PASS_UNMAP_4K, "munmap-4k", "munmap() in a process without SVM");
+	compare(none, many, PASS_UNMAP_BESIDE, "munmap-4k/beside",
+		"the same, ranges in the same GiB");
 	turns_end(none);
 	turns_end(few);
 	turns_end(many);
