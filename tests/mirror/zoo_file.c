@@ -288,6 +288,8 @@ static void find_vma(struct zoo *z, const char *va)
 	hmt_check(vma);
 	zoo_window(z, (char *)vma->start, (vma->end - vma->start) / ZPAGE, ZOO_ANY);
 	hmt_check(vma->exec && !vma->write);
+	/* What runs here while it is compared would bring pages in under it. */
+	hmt_ok(madvise(z->va, z->npages * ZPAGE, MADV_POPULATE_READ));
 	free(vmas);
 }
 
